@@ -1,1 +1,8 @@
-//! (in the making)
+//! The embedded datastore: SQLite in WAL mode. One writer thread commits what waits together with one `fdatasync`, a
+//! few reader threads answer lookups, and several processes may share a file. Holds no code about a single entity.
+
+mod backend;
+mod config;
+
+pub use backend::SqliteStore;
+pub use config::SqliteOptions;

@@ -12,13 +12,13 @@ use crate::{Event, Key, Row, WorkspaceId};
 pub enum RowOp {
     /// Insert; fails with a primary-key or unique violation when taken.
     Insert(Row),
-    /// Insert or replace the row with the same primary key.
+    /// Insert or replace the row with the same primary key. Replacing never deletes: children stay.
     Upsert(Row),
     /// Replace the row under `key` (always a primary key); fails with `NotFound` when it is gone.
     Update {
         /// Primary key.
         key: Key,
-        /// The whole new row.
+        /// The whole new row; its primary key is that of `key`.
         row: Row,
     },
     /// Delete the row under `key` (always a primary key) with its cascade; not an error when absent.
@@ -33,7 +33,7 @@ pub enum RowOp {
 pub struct Write {
     /// Entity.
     pub schema: Arc<Schema>,
-    /// Workspace of the row.
+    /// Workspace of the row; ignored for entities that do not belong to one.
     pub ws: WorkspaceId,
     /// Operation.
     pub op: RowOp,
@@ -50,8 +50,23 @@ pub struct Batch {
     /// Row operations, in order.
     pub writes: Vec<Write>,
     /// Further events to record beside those that the store derives from every row change, cascaded ones included
-    /// (`events_for`: the cache keys of the old and the new row).
+    /// ([`events_for`](crate::events_for): the cache keys of the old and the new row). `at` is set by the store.
     pub events: Vec<Event>,
+}
+
+impl Batch {
+    /// A batch of one operation.
+    pub fn one(node_id: Uuid, schema: &Arc<Schema>, ws: WorkspaceId, op: RowOp) -> Self {
+        Self {
+            node_id,
+            writes: vec![Write {
+                schema: schema.clone(),
+                ws,
+                op,
+            }],
+            events: Vec::new(),
+        }
+    }
 }
 
 /// What a committed operation did to one row, cascaded ones included.

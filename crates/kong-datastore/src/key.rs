@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 /// A stored row: every declared field present (null when unset), foreign fields as `{"id": …}`, times as Unix
 /// seconds (integer fields) or seconds with a millisecond fraction (number fields). Two members are the store's own
-/// and never leave the gateway: `ws_id` (text) and, for TTL entities, `ttl` = absolute expiry in Unix seconds or null.
+/// and never leave the gateway: `ws_id` (text; only rows of workspaceable entities have it, the store sets it from
+/// [`Write::ws`](crate::Write::ws)) and, for TTL entities, `ttl` = absolute expiry in Unix seconds or null.
 pub type Row = Object;
 
 /// Id of a workspace; OSS has exactly one, `default`.
@@ -23,7 +24,7 @@ pub enum Key {
     Unique {
         /// Field name.
         field: String,
-        /// Its value.
+        /// Its value; for a foreign field the id as text, or `{"id": …}`.
         value: Value,
     },
     /// By the composite cache key, values in the order of `Schema::storage.cache_key` (foreign → id text or null).
@@ -34,6 +35,25 @@ impl Key {
     /// By `id`.
     pub fn id(id: impl Into<String>) -> Self {
         Key::Primary(vec![Value::String(id.into())])
+    }
+
+    /// By a unique text field.
+    pub fn unique(field: impl Into<String>, value: impl Into<String>) -> Self {
+        Key::Unique {
+            field: field.into(),
+            value: Value::String(value.into()),
+        }
+    }
+
+    /// The primary key of a row, `None` when a part of it is absent.
+    pub fn of_row(schema: &Schema, row: &Row) -> Option<Self> {
+        let parts: Option<Vec<Value>> = schema
+            .storage
+            .primary_key
+            .iter()
+            .map(|f| row.get(f).filter(|v| !v.is_null()).cloned())
+            .collect();
+        parts.filter(|p| !p.is_empty()).map(Key::Primary)
     }
 }
 
@@ -48,10 +68,24 @@ pub struct PageQuery {
     pub by_foreign: Option<(String, String)>,
     /// Rows with these tags.
     pub tags: Option<TagFilter>,
-    /// Most rows to return.
+    /// Most rows to return (at least 1).
     pub size: usize,
     /// Where the last page ended.
     pub after: Option<PageToken>,
+}
+
+impl PageQuery {
+    /// The first page of all rows.
+    pub fn all(schema: &Arc<Schema>, ws: WorkspaceId, size: usize) -> Self {
+        Self {
+            schema: schema.clone(),
+            ws,
+            by_foreign: None,
+            tags: None,
+            size,
+            after: None,
+        }
+    }
 }
 
 /// Tag filter of a collection (admin-api.md §5.2).
@@ -74,4 +108,37 @@ pub struct Page {
     pub rows: Vec<Row>,
     /// Set when more rows may follow.
     pub next: Option<PageToken>,
+}
+
+/// Which rows of the `tags` view to page through (admin-api.md §7.7).
+#[derive(Debug, Clone)]
+pub struct TagQuery {
+    /// Workspace.
+    pub ws: WorkspaceId,
+    /// Only this tag.
+    pub tag: Option<String>,
+    /// Most rows to return (at least 1).
+    pub size: usize,
+    /// Where the last page ended: entity id and tag.
+    pub after: Option<(String, String)>,
+}
+
+/// A row of the `tags` view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagRow {
+    /// The tag.
+    pub tag: String,
+    /// Table of the tagged entity.
+    pub entity_name: String,
+    /// Id of the tagged entity.
+    pub entity_id: String,
+}
+
+/// A page of the `tags` view, ordered by entity id, then tag.
+#[derive(Debug, Clone, Default)]
+pub struct TagPage {
+    /// The rows.
+    pub rows: Vec<TagRow>,
+    /// Set when more rows may follow.
+    pub next: Option<(String, String)>,
 }

@@ -2,13 +2,18 @@
 //! over any store (`dao`), and the public conformance suite (`testkit`). Names no database.
 
 mod batch;
+mod cache_key;
 mod error;
 mod event;
 mod key;
+mod memory;
 mod store;
+pub mod testkit;
 
 pub use batch::{Batch, Change, RowOp, Write};
+pub use cache_key::{cache_key, cache_keys, list_cache_key, lookup_cache_key};
 pub use error::{StoreError, StoreResult};
-pub use event::{Event, EventCursor, EventPage};
-pub use key::{Key, Page, PageQuery, PageToken, Row, TagFilter, WorkspaceId};
+pub use event::{CORE_INVALIDATIONS, Event, EventCursor, EventPage, INVALIDATIONS, events_for};
+pub use key::{Key, Page, PageQuery, PageToken, Row, TagFilter, TagPage, TagQuery, TagRow, WorkspaceId};
+pub use memory::MemoryStore;
 pub use store::{BoxFuture, CounterKey, Datastore, StoreInfo};

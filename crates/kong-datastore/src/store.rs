@@ -9,7 +9,9 @@ use kong_schema::Schema;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::{Batch, Change, EventCursor, EventPage, Key, Page, PageQuery, Row, StoreResult, WorkspaceId};
+use crate::{
+    Batch, Change, EventCursor, EventPage, Key, Page, PageQuery, Row, StoreResult, TagPage, TagQuery, WorkspaceId,
+};
 
 /// A boxed future of a store operation.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -53,19 +55,29 @@ pub trait Datastore: Send + Sync + 'static {
     fn default_workspace(&self) -> WorkspaceId;
 
     /// One row. Expired rows do not exist.
-    fn select<'a>(&'a self, schema: &'a Arc<Schema>, ws: WorkspaceId, key: &'a Key)
-    -> BoxFuture<'a, StoreResult<Option<Row>>>;
+    fn select<'a>(
+        &'a self,
+        schema: &'a Arc<Schema>,
+        ws: WorkspaceId,
+        key: &'a Key,
+    ) -> BoxFuture<'a, StoreResult<Option<Row>>>;
 
     /// A page of rows by ascending primary key. Expired rows do not exist.
     fn page<'a>(&'a self, query: &'a PageQuery) -> BoxFuture<'a, StoreResult<Page>>;
+
+    /// A page of the `tags` view: one row per entity and tag.
+    fn tags<'a>(&'a self, query: &'a TagQuery) -> BoxFuture<'a, StoreResult<TagPage>>;
 
     /// Applies a batch atomically and returns once it is durable. Returns every row change in order, cascaded ones
     /// included (children before the parent).
     fn write<'a>(&'a self, batch: Batch) -> BoxFuture<'a, StoreResult<Vec<Change>>>;
 
     /// Adds to counters and returns their new values, creating them with this life time. One round trip.
-    fn add<'a>(&'a self, counters: &'a [(CounterKey, i64)], expires_in: Duration)
-    -> BoxFuture<'a, StoreResult<Vec<i64>>>;
+    fn add<'a>(
+        &'a self,
+        counters: &'a [(CounterKey, i64)],
+        expires_in: Duration,
+    ) -> BoxFuture<'a, StoreResult<Vec<i64>>>;
 
     /// Value of a counter, 0 when absent or expired.
     fn counter<'a>(&'a self, key: &'a CounterKey) -> BoxFuture<'a, StoreResult<i64>>;
