@@ -1,6 +1,72 @@
 //! The language in which entities and plugin configurations are declared: types, defaults, constraints, checks,
 //! form coercion, error report, `/schemas` document. Knows no particular entity and does no I/O.
+//!
+//! A [`Schema`] is a plain value. It is built at run time (a Lua plugin's `schema.lua`), or derived from the struct
+//! that also carries the data: `#[derive(Entity)]` for entities, `#[derive(Record)]` for plugin configurations and
+//! objects inside them, `#[derive(Choice)]` for enums of strings.
+//!
+//! # Attributes
+//!
+//! On the struct, `#[kong(…)]`:
+//!
+//! | Attribute | Meaning |
+//! |---|---|
+//! | `name = "consumers"` | schema name (entities; required) |
+//! | `table = "sm_vaults"` | table name where it differs |
+//! | `primary_key("id")`, `cache_key("name", "route")` | fields of the keys; `primary_key` defaults to `id` |
+//! | `endpoint_key = "username"` | unique field that may stand in a URL |
+//! | `global` | rows belong to no workspace (default: they belong to one) |
+//! | `ttl`, `core_cache`, `hidden` | rows expire; lives in the core cache; has no endpoints |
+//! | `collection = "key-auths"`, `nested = "key-auth"` | path segments |
+//! | `checks = path()` | entity checks: an expression of type `Vec<EntityCheck>`, see [`check`] |
+//! | `shorthands = path()` | write-only and deprecated aliases: `Vec<Shorthand>`, see [`shorthand`] |
+//! | `transformations = path()` | entities only: `Vec<Transformation>` |
+//! | `on_read = path()` | entities only: a `ReadHook` |
+//! | `check = path` | records only, repeatable: `fn(&Value) -> Result<(), Value>` that sees the valid record; its error is the record's (`config: …`) |
+//!
+//! On a field, `#[kong(…)]`; the kind comes from the Rust type (`String`, integers, floats, `bool`, `Uuid`, `Vec<T>` = array,
+//! `BTreeMap`/`HashMap` = map, another record, a `Choice`; `Option<T>` as `T`), the name from the field (`#[serde(rename)]` and `r#type` are
+//! understood), the description from the doc comment:
+//!
+//! | Attribute | Meaning |
+//! |---|---|
+//! | `required`, `optional` | null is an error; `required: false` is spelt out. Records are required unless `optional` |
+//! | `default = 5` | any JSON: `"x"`, `[1, 2]`, `null`, `{ "a": 1 }`, or `default = (expression)` |
+//! | `kind = "host"` | a reusable type of [`types`]; `kind = path()` any expression of type `FieldDef` |
+//! | `set` | the `Vec` is a set |
+//! | `foreign = "services"`, `on_delete = "cascade"` or `"null"` | reference to another entity |
+//! | `json`, `any` | the kinds `json` and abstract |
+//! | `auto`, `uuid`, `timestamp`, `unique`, `unique = "global"` | as in entities.md §1 |
+//! | `referenceable`, `encrypted`, `transient`, `immutable` | flags |
+//! | `one_of("a", "b")`, `not_one_of(…)`, `eq = x`, `ne = x`, `gt = 0`, `between(0, 10)` | validators |
+//! | `len_eq = 1`, `len_min = 0`, `len_max = 5`, `starts_with = "/"`, `contains = "x"`, `is_regex` | validators |
+//! | `matches = "^%u+$"`, `not_matches = "…"` | patterns of the original's dialect |
+//! | `match_all(("pattern", "error"))`, `match_none(…)`, `match_any("a", "b")` with `match_any_err = "…"` | pattern lists |
+//! | `subsets(("a", "b"), ("c"))` | mutually exclusive subsets |
+//! | `custom = path` | `fn(&Value) -> Result<(), Value>` |
+//! | `err = "…"` | replaces the text of any failure |
+//! | `elements(…)`, `keys(…)`, `values(…)` | the same attributes for what the field holds |
+//! | `annotate("deprecation", { "message": "…" })` | attribute that only the document shows, repeatable |
+//! | `skip` | not part of the schema (give it `#[serde(default)]`) |
 
+mod engine;
+mod entity;
+pub mod errors;
+pub mod form;
+mod message;
+mod operation;
+mod pattern;
+mod plugin;
 mod schema;
+pub mod table;
+pub mod types;
 
+pub use entity::{AsRecord, Entity, FieldType, record_def};
+pub use operation::{Errors, Operation, TransformError};
+pub use pattern::{LuaPattern, PatternError};
+pub use plugin::{ALL_PROTOCOLS, HTTP_PROTOCOLS, PluginScopes, plugin_schema};
 pub use schema::*;
+
+/// For the derives.
+#[doc(hidden)]
+pub use serde_json::json;

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::LuaPattern;
+
 /// A JSON object: an entity, a record inside one, or a plugin configuration.
 pub type Object = Map<String, Value>;
 
 /// One entity (`services`, `keyauth_credentials`, …) or, as a sub-schema, one variant of a polymorphic entity.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Schema {
     /// Schema name, e.g. `keyauth_credentials`.
     pub name: String,
@@ -26,6 +28,8 @@ pub struct Schema {
     pub transformations: Vec<Transformation>,
     /// Variants chosen by the value of a field (routes by `protocols`, plugins by `name`).
     pub polymorphic: Option<Polymorphic>,
+    /// Normalisation of every row that is read.
+    pub on_read: Option<ReadHook>,
     /// How rows are keyed and stored.
     pub storage: Storage,
     /// How the Admin API exposes the entity.
@@ -74,6 +78,8 @@ pub struct FieldDef {
     pub err: Option<String>,
     /// Free text for documents.
     pub description: Option<String>,
+    /// Further attributes that only the `/schemas` document shows (`deprecation`, `examples`, `json_schema`).
+    pub annotations: Object,
 }
 
 /// Field kinds (entities.md §1.1).
@@ -118,17 +124,26 @@ pub struct Record {
     pub entity_checks: Vec<EntityCheck>,
     /// Write-only or deprecated aliases.
     pub shorthands: Vec<Shorthand>,
+    /// Functions that see the whole record once its members are valid; their error is the record's.
+    pub checks: Vec<Custom>,
 }
 
 /// A foreign key.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Foreign {
     /// Schema name of the referenced entity.
     pub reference: String,
     /// What happens to this row when the referenced one is deleted.
     pub on_delete: OnDelete,
-    /// Validator `eq = null`: the scope is forbidden (plugins).
-    pub forbidden: bool,
+    /// Schema of the referenced entity, once a registry has linked it: needed only for the error report of an object
+    /// that lacks the key.
+    pub target: Option<Arc<Schema>>,
+}
+
+impl PartialEq for Foreign {
+    fn eq(&self, other: &Self) -> bool {
+        self.reference == other.reference && self.on_delete == other.on_delete
+    }
 }
 
 /// Reaction of a child row to the deletion of its parent (entities.md §6.1).
@@ -211,9 +226,9 @@ pub enum Validator {
     /// Prefix.
     StartsWith(String),
     /// Matches a pattern of the original's dialect (`%` escapes); the text is shown verbatim in `/schemas`.
-    Match(String),
+    Match(LuaPattern),
     /// Does not match.
-    NotMatch(String),
+    NotMatch(LuaPattern),
     /// Each pattern must match; its own text on failure.
     MatchAll(Vec<Pattern>),
     /// No pattern may match; its own text on failure.
@@ -221,7 +236,7 @@ pub enum Validator {
     /// At least one of the patterns must match.
     MatchAny {
         /// The patterns.
-        patterns: Vec<String>,
+        patterns: Vec<LuaPattern>,
         /// Text on failure.
         err: Option<String>,
     },
@@ -239,7 +254,7 @@ pub enum Validator {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
     /// Pattern in the original's dialect.
-    pub pattern: String,
+    pub pattern: LuaPattern,
     /// Text on failure; `None`: `invalid value: <v>`.
     pub err: Option<String>,
 }
@@ -295,13 +310,24 @@ pub struct Conditional {
     /// Field looked at.
     pub if_field: String,
     /// What it must match for the check to apply.
-    pub if_match: FieldDef,
+    pub if_match: Condition,
     /// Field that must match then.
     pub then_field: String,
     /// What it must match.
-    pub then_match: FieldDef,
+    pub then_match: Condition,
     /// Text that replaces `failed conditional validation given value of field '…'`.
     pub then_err: Option<String>,
+}
+
+/// Attributes laid over a field's own definition by a [`Conditional`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Condition {
+    /// Null does not match.
+    pub required: bool,
+    /// Replaces the definition of the elements.
+    pub elements: Option<Box<FieldDef>>,
+    /// Replace the field's validators of the same kind.
+    pub validators: Vec<Validator>,
 }
 
 /// Function of a [`CustomCheck`]: sees the whole entity; `Err` holds text for `@entity`, or a map of field errors.
@@ -403,6 +429,30 @@ impl fmt::Debug for Transformation {
     }
 }
 
+/// Function of a [`ReadHook`].
+pub type ReadFn = dyn Fn(&mut Object) + Send + Sync;
+
+/// Normalisation of a row when it is read (upstreams, targets).
+#[derive(Clone)]
+pub struct ReadHook {
+    /// Identifies the function.
+    pub name: String,
+    /// Changes the row.
+    pub apply: Arc<ReadFn>,
+}
+
+impl PartialEq for ReadHook {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for ReadHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReadHook({})", self.name)
+    }
+}
+
 /// Variants of an entity, chosen by the value of a field.
 #[derive(Clone)]
 pub struct Polymorphic {
@@ -422,7 +472,10 @@ impl PartialEq for Polymorphic {
 
 impl fmt::Debug for Polymorphic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Polymorphic").field("key", &self.key).field("variants", &self.variants.len()).finish()
+        f.debug_struct("Polymorphic")
+            .field("key", &self.key)
+            .field("variants", &self.variants.len())
+            .finish()
     }
 }
 
