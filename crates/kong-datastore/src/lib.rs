@@ -3,10 +3,12 @@
 
 mod batch;
 mod cache_key;
+pub mod dao;
 mod error;
 mod event;
 mod key;
 mod memory;
+mod relations;
 mod store;
 pub mod testkit;
 
@@ -16,4 +18,8 @@ pub use error::{StoreError, StoreResult};
 pub use event::{CORE_INVALIDATIONS, Event, EventCursor, EventPage, INVALIDATIONS, events_for};
 pub use key::{Key, Page, PageQuery, PageToken, Row, TagFilter, TagPage, TagQuery, TagRow, WorkspaceId};
 pub use memory::MemoryStore;
+pub use relations::{
+    ChildRelation, Relations, UniqueKey, foreign_fields, foreign_id, foreign_violation, is_expired, normalize,
+    primary_key_of, unix_now,
+};
 pub use store::{BoxFuture, CounterKey, Datastore, StoreInfo};
