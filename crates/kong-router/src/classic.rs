@@ -1,0 +1,338 @@
+//! The predicate of a route's classic fields (routing.md §3).
+//!
+//! On the request path: nothing here allocates unless a header value is not ASCII.
+
+use std::sync::Arc;
+
+use kong_model::{Protocol, Route};
+use smallvec::SmallVec;
+
+use crate::captures::Captures;
+use crate::host::{HostPattern, NamePattern};
+use crate::matcher::Facts;
+use crate::network::EndpointRule;
+use crate::pattern::{Pattern, PatternCache};
+use crate::request::{Scheme, canonical_name_byte};
+
+/// Conditions on all of which a request must agree; an empty list agrees with everything.
+#[derive(Debug, Default)]
+pub(crate) struct Classic {
+    pub(crate) methods: Box<[Box<str>]>,
+    pub(crate) hosts: Box<[HostPattern]>,
+    pub(crate) prefixes: Box<[Box<str>]>,
+    pub(crate) regexes: Box<[Arc<Pattern>]>,
+    pub(crate) headers: Box<[HeaderRule]>,
+    pub(crate) snis: Box<[NamePattern]>,
+    pub(crate) sources: Box<[EndpointRule]>,
+    pub(crate) destinations: Box<[EndpointRule]>,
+    /// Values of `net.protocol`; only in the expressions flavor.
+    pub(crate) schemes: Box<[Scheme]>,
+    /// The host's entry in the index does not tell all.
+    hosts_unsettled: bool,
+    /// There is more to a request than what the index has checked.
+    pub(crate) unsettled: bool,
+}
+
+/// The values that one header may have.
+#[derive(Debug)]
+pub(crate) struct HeaderRule {
+    /// In lower case, with `_` for `-`.
+    pub(crate) name: Box<str>,
+    pub(crate) values: Box<[HeaderValue]>,
+}
+
+/// What a header value in lower case is compared with.
+#[derive(Debug)]
+pub(crate) enum HeaderValue {
+    Exact(Box<[u8]>),
+    Regex(Arc<Pattern>),
+}
+
+/// Longest part of a path that the index knows.
+pub(crate) const INDEXED_PATH: usize = 256;
+
+impl Classic {
+    /// Translates the fields of `route`, with `paths` in place of all its paths.
+    pub(crate) fn new(
+        route: &Route,
+        paths: &[&str],
+        schemes: Box<[Scheme]>,
+        patterns: &PatternCache,
+    ) -> Result<Self, String> {
+        let mut prefixes = Vec::new();
+        let mut regexes = Vec::new();
+        for path in paths {
+            match path.strip_prefix('~') {
+                Some(regex) => regexes.push(patterns.compile(&format!("^{regex}"))?),
+                None => prefixes.push(Box::from(*path)),
+            }
+        }
+        let mut headers = Vec::new();
+        for (name, values) in route.headers.iter().flatten().filter(|(_, values)| !values.is_empty()) {
+            headers.push(HeaderRule::new(name, values, patterns)?);
+        }
+        let endpoints = |rules: &Option<Vec<kong_model::IpPort>>| {
+            rules
+                .iter()
+                .flatten()
+                .map(EndpointRule::new)
+                .collect::<Result<Box<[_]>, _>>()
+        };
+        let mut classic = Classic {
+            methods: route
+                .methods
+                .iter()
+                .flatten()
+                .map(|method| method.as_str().into())
+                .collect(),
+            hosts: route
+                .hosts
+                .iter()
+                .flatten()
+                .map(|host| HostPattern::new(host))
+                .collect(),
+            prefixes: prefixes.into(),
+            regexes: regexes.into(),
+            headers: headers.into(),
+            snis: route.snis.iter().flatten().map(|sni| NamePattern::sni(sni)).collect(),
+            sources: endpoints(&route.sources)?,
+            destinations: endpoints(&route.destinations)?,
+            schemes,
+            hosts_unsettled: false,
+            unsettled: false,
+        };
+        classic.hosts_unsettled = classic.hosts.iter().any(|host| host.port.is_some());
+        classic.unsettled = classic.hosts_unsettled
+            || !classic.methods.is_empty()
+            || !classic.regexes.is_empty()
+            || !classic.headers.is_empty()
+            || !classic.snis.is_empty()
+            || !classic.sources.is_empty()
+            || !classic.destinations.is_empty()
+            || !classic.schemes.is_empty()
+            || classic.has_long_prefix();
+        Ok(classic)
+    }
+
+    fn has_long_prefix(&self) -> bool {
+        self.prefixes.iter().any(|prefix| prefix.len() > INDEXED_PATH)
+    }
+
+    /// Whether the request agrees, given that the index has found one of the hosts and one of the paths.
+    #[inline]
+    pub(crate) fn agrees_with_indexed(&self, facts: &Facts<'_>) -> bool {
+        !self.unsettled
+            || (self.methods_agree(facts)
+                && self.connection_agrees(facts)
+                && (!self.hosts_unsettled || self.hosts_agree(facts))
+                && (!self.has_long_prefix() || self.prefixes_agree(facts))
+                && self.headers_agree(facts)
+                && (self.regexes.is_empty() || self.regexes_agree(facts)))
+    }
+
+    /// Whether the request agrees, without help of an index.
+    pub(crate) fn agrees(&self, facts: &Facts<'_>) -> bool {
+        self.methods_agree(facts)
+            && self.connection_agrees(facts)
+            && self.hosts_agree(facts)
+            && self.headers_agree(facts)
+            && ((self.prefixes.is_empty() && self.regexes.is_empty())
+                || self.prefixes_agree(facts)
+                || self.regexes_agree(facts))
+    }
+
+    #[inline]
+    fn methods_agree(&self, facts: &Facts<'_>) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|method| **method == *facts.query.method)
+    }
+
+    fn hosts_agree(&self, facts: &Facts<'_>) -> bool {
+        self.hosts.is_empty()
+            || facts
+                .host
+                .is_some_and(|host| self.hosts.iter().any(|own| own.matches(host, facts.destination_port)))
+    }
+
+    fn prefixes_agree(&self, facts: &Facts<'_>) -> bool {
+        self.prefixes
+            .iter()
+            .any(|prefix| facts.query.path.starts_with(prefix.as_bytes()))
+    }
+
+    fn regexes_agree(&self, facts: &Facts<'_>) -> bool {
+        self.regexes
+            .iter()
+            .any(|pattern| pattern.regex.is_match(facts.query.path))
+    }
+
+    #[inline]
+    fn headers_agree(&self, facts: &Facts<'_>) -> bool {
+        self.headers.iter().all(|rule| rule.agrees(facts))
+    }
+
+    /// What belongs to the connection: server name, addresses, ports and scheme.
+    #[inline]
+    fn connection_agrees(&self, facts: &Facts<'_>) -> bool {
+        let query = facts.query;
+        (self.schemes.is_empty() || self.schemes.contains(&query.scheme))
+            // A plaintext request has no server name; let it in so that it can be told to use HTTPS.
+            && (self.snis.is_empty()
+                || !query.scheme.has_sni()
+                || query.sni.is_some_and(|sni| self.snis.iter().any(|own| own.matches(sni.as_bytes()))))
+            && (self.sources.is_empty()
+                || self.sources.iter().any(|rule| rule.matches(facts.source_address, facts.source_port)))
+            && (self.destinations.is_empty()
+                || self.destinations.iter().any(|rule| rule.matches(facts.destination_address, facts.destination_port)))
+    }
+
+    /// The part of the path that a path of the route matched.
+    pub(crate) fn matched_path<'a>(&'a self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let prefix = self
+            .prefixes
+            .iter()
+            .map(|prefix| prefix.as_bytes())
+            .find(|prefix| path.starts_with(prefix));
+        prefix.or_else(|| {
+            let span = self.regexes.iter().find_map(|pattern| pattern.regex.find(path))?;
+            path.get(span.range())
+        })
+    }
+
+    /// Captures of the regexes, of paths first and headers after them.
+    pub(crate) fn captures(&self, facts: &Facts<'_>) -> Captures {
+        let mut captures = Captures::default();
+        let _matched = self
+            .regexes
+            .iter()
+            .any(|pattern| captures.record(pattern, facts.query.path));
+        for rule in self.headers.iter().filter(|rule| rule.has_regex()) {
+            facts.query.headers.any(&rule.name, &mut |value| {
+                let mut buffer = SmallVec::new();
+                let Some(value) = lower_case(value, &mut buffer) else {
+                    return false;
+                };
+                rule.values.iter().any(|own| match own {
+                    HeaderValue::Exact(exact) => **exact == *value,
+                    HeaderValue::Regex(pattern) => captures.record(pattern, value),
+                })
+            });
+        }
+        captures
+    }
+
+    pub(crate) fn has_captures(&self) -> bool {
+        !self.regexes.is_empty() || self.headers.iter().any(HeaderRule::has_regex)
+    }
+}
+
+impl HeaderRule {
+    fn new(name: &str, values: &[String], patterns: &PatternCache) -> Result<Self, String> {
+        let name: String = name.bytes().map(|byte| char::from(canonical_name_byte(byte))).collect();
+        let values = values.iter().map(|value| {
+            let value = value.to_ascii_lowercase();
+            Ok(match value.strip_prefix("~*") {
+                // Lower case in the pattern too: `\D` means `\d`, as ever.
+                Some(regex) => HeaderValue::Regex(patterns.compile(regex)?),
+                None => HeaderValue::Exact(value.into_bytes().into()),
+            })
+        });
+        Ok(HeaderRule {
+            name: name.into(),
+            values: values.collect::<Result<_, String>>()?,
+        })
+    }
+
+    pub(crate) fn has_regex(&self) -> bool {
+        self.values.iter().any(|value| matches!(value, HeaderValue::Regex(_)))
+    }
+
+    fn agrees(&self, facts: &Facts<'_>) -> bool {
+        facts.query.headers.any(&self.name, &mut |value| {
+            let mut buffer = SmallVec::new();
+            let Some(value) = lower_case(value, &mut buffer) else {
+                return false;
+            };
+            self.values.iter().any(|own| match own {
+                HeaderValue::Exact(exact) => **exact == *value,
+                HeaderValue::Regex(pattern) => pattern.regex.is_match(value),
+            })
+        })
+    }
+}
+
+/// Room for values in lower case.
+pub(crate) type Buffer = SmallVec<[u8; 128]>;
+
+/// `value` in lower case; nothing if it is not UTF-8.
+pub(crate) fn lower_case<'a>(value: &'a [u8], buffer: &'a mut Buffer) -> Option<&'a [u8]> {
+    if value.is_ascii() {
+        if !value.iter().any(u8::is_ascii_uppercase) {
+            return Some(value);
+        }
+        buffer.extend(value.iter().map(u8::to_ascii_lowercase));
+    } else {
+        buffer.extend_from_slice(std::str::from_utf8(value).ok()?.to_lowercase().as_bytes());
+    }
+    Some(buffer)
+}
+
+/// The schemes that a route's protocols stand for in the expressions flavor; empty if none is asked for, so that a
+/// route for TLS alone still sees plaintext requests and can turn them away.
+pub(crate) fn required_schemes(protocols: &[Protocol]) -> Box<[Scheme]> {
+    if let [Protocol::Https | Protocol::Tls | Protocol::TlsPassthrough] = protocols {
+        return Box::default();
+    }
+    let scheme = |protocol: &Protocol| match protocol {
+        Protocol::Http | Protocol::Grpc => Scheme::Http,
+        Protocol::Https | Protocol::Grpcs => Scheme::Https,
+        Protocol::Tcp | Protocol::TlsPassthrough => Scheme::Tcp,
+        Protocol::Tls => Scheme::Tls,
+        Protocol::Udp => Scheme::Udp,
+    };
+    protocols.iter().map(scheme).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A route with these fields and defaults for the rest.
+    pub(crate) fn route(fields: &str) -> Route {
+        let mut value = serde_json::json!({
+            "id": "00000000-0000-4000-8000-000000000000", "created_at": 0, "updated_at": 0,
+            "protocols": ["http", "https"], "https_redirect_status_code": 426, "strip_path": true,
+            "preserve_host": false, "request_buffering": true, "response_buffering": true,
+        });
+        let fields: serde_json::Map<_, _> = serde_json::from_str(fields).unwrap();
+        value.as_object_mut().unwrap().extend(fields);
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn header_rules_are_in_lower_case() {
+        let route = route(r#"{"headers":{"X-Some_Name":["ONE","~*^V\\D"]}}"#);
+        let classic = Classic::new(&route, &[], Box::default(), &PatternCache::default()).unwrap();
+        assert_eq!(&*classic.headers[0].name, "x_some_name");
+        assert!(matches!(&classic.headers[0].values[0], HeaderValue::Exact(value) if **value == *b"one"));
+        assert!(matches!(&classic.headers[0].values[1], HeaderValue::Regex(value) if value.source() == "^v\\d"));
+    }
+
+    #[test]
+    fn lower_case_covers_unicode_and_refuses_what_is_not_utf_8() {
+        let lower = |value: &[u8]| lower_case(value, &mut Buffer::new()).map(<[u8]>::to_vec);
+        assert_eq!(lower(b"Ab-1").unwrap(), b"ab-1");
+        assert_eq!(lower("ÄB".as_bytes()).unwrap(), "äb".as_bytes());
+        assert_eq!(lower(b"\xff"), None);
+    }
+
+    #[test]
+    fn tls_alone_asks_for_no_scheme() {
+        assert!(required_schemes(&[Protocol::Https]).is_empty());
+        assert_eq!(*required_schemes(&[Protocol::Grpcs]), [Scheme::Https]);
+        assert_eq!(
+            *required_schemes(&[Protocol::Http, Protocol::Https]),
+            [Scheme::Http, Scheme::Https]
+        );
+    }
+}

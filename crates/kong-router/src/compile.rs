@@ -1,0 +1,67 @@
+//! From a route to its matchers.
+
+use std::sync::Arc;
+
+use kong_model::{Protocol, Route};
+
+use crate::classic::{Classic, required_schemes};
+use crate::flavor::Flavor;
+use crate::matcher::{Matcher, Target, Test};
+use crate::pattern::PatternCache;
+use crate::priority::{self, Rank};
+use crate::split::split;
+
+/// Which traffic a router is for. Routes for the other kind are not in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subsystem {
+    Http,
+    Stream,
+}
+
+impl Subsystem {
+    pub(crate) fn serves(self, route: &Route) -> bool {
+        let is_http = |protocol: &Protocol| {
+            matches!(
+                protocol,
+                Protocol::Http | Protocol::Https | Protocol::Grpc | Protocol::Grpcs
+            )
+        };
+        route
+            .protocols
+            .iter()
+            .any(|protocol| is_http(protocol) == (self == Subsystem::Http))
+    }
+}
+
+/// The matchers of a route, or why it has none.
+pub(crate) fn compile<T>(
+    flavor: Flavor,
+    subsystem: Subsystem,
+    target: &Arc<Target<T>>,
+    patterns: &PatternCache,
+) -> Result<Vec<Matcher<T>>, String> {
+    let route = &*target.route;
+    let schemes = || match flavor {
+        Flavor::Expressions => required_schemes(&route.protocols),
+        _ => Box::default(),
+    };
+    let groups = split(route.id, route.paths.as_deref().unwrap_or_default());
+    let matchers = groups.iter().map(|group| {
+        let major = match subsystem {
+            Subsystem::Http => priority::http(route, group.shape),
+            Subsystem::Stream => priority::stream(route),
+        };
+        let rank = Rank {
+            major,
+            minor: 0,
+            id: priority::tie_breaker(group.id),
+        };
+        let test = Test::Classic(Classic::new(route, &group.paths, schemes(), patterns)?);
+        Ok(Matcher {
+            rank,
+            target: Arc::clone(target),
+            test,
+        })
+    });
+    matchers.collect()
+}

@@ -1,0 +1,125 @@
+//! One compiled rule of a route, and the match it makes.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use kong_model::Route;
+
+use crate::captures::Captures;
+use crate::classic::Classic;
+use crate::host::split_host_port;
+use crate::network::address_of;
+use crate::priority::Rank;
+use crate::request::RequestQuery;
+
+/// A route with what its owner attached to it.
+#[derive(Debug)]
+pub(crate) struct Target<T> {
+    pub(crate) route: Arc<Route>,
+    pub(crate) payload: T,
+}
+
+/// A predicate with its place in the order of evaluation. A route has one or, split by its paths, several.
+#[derive(Debug)]
+pub(crate) struct Matcher<T> {
+    pub(crate) rank: Rank,
+    pub(crate) target: Arc<Target<T>>,
+    pub(crate) test: Test,
+}
+
+#[derive(Debug)]
+pub(crate) enum Test {
+    Classic(Classic),
+}
+
+/// A request with what is read from it once.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) query: &'a RequestQuery<'a>,
+    /// Without a numeric port.
+    pub(crate) host: Option<&'a [u8]>,
+    pub(crate) source_address: Option<IpAddr>,
+    pub(crate) source_port: Option<i64>,
+    pub(crate) destination_address: Option<IpAddr>,
+    /// The port of the `Host` header, else the listener's.
+    pub(crate) destination_port: Option<i64>,
+}
+
+impl<'a> Facts<'a> {
+    #[inline]
+    pub(crate) fn new(query: &'a RequestQuery<'a>) -> Self {
+        let (host, port) = match query.host {
+            Some(value) => {
+                let (host, port) = split_host_port(value);
+                (Some(host), port)
+            }
+            None => (None, None),
+        };
+        let listener_port = || query.destination.map(|endpoint| i64::from(endpoint.port()));
+        Facts {
+            query,
+            host,
+            source_address: address_of(query.source),
+            source_port: query.source.map(|endpoint| i64::from(endpoint.port())),
+            destination_address: address_of(query.destination),
+            destination_port: port.or_else(listener_port),
+        }
+    }
+}
+
+impl<T> Matcher<T> {
+    /// Whether the request agrees, without help of an index.
+    pub(crate) fn agrees(&self, facts: &Facts<'_>) -> bool {
+        match &self.test {
+            Test::Classic(classic) => classic.agrees(facts),
+        }
+    }
+
+    /// Whether the request agrees, given that the index has found one of the hosts and one of the paths.
+    #[inline]
+    pub(crate) fn agrees_with_indexed(&self, facts: &Facts<'_>) -> bool {
+        match &self.test {
+            Test::Classic(classic) => classic.agrees_with_indexed(facts),
+        }
+    }
+}
+
+/// The route that a request goes to. Borrows from the router and the request; the payload is cheap to get, what regexes
+/// matched is worked out when asked for.
+pub struct Match<'a, T> {
+    pub(crate) matcher: &'a Matcher<T>,
+    pub(crate) query: RequestQuery<'a>,
+}
+
+impl<'a, T> Match<'a, T> {
+    /// The route.
+    pub fn route(&self) -> &'a Arc<Route> {
+        &self.matcher.target.route
+    }
+
+    /// What was given with the route.
+    pub fn payload(&self) -> &'a T {
+        &self.matcher.target.payload
+    }
+
+    /// The part of the normalised path that the route's path matched: the whole prefix, or what a regex matched.
+    /// `None` if the path played no part.
+    ///
+    /// With `strip_path` as many bytes go from the path's beginning.
+    pub fn matched_path(&self) -> Option<Cow<'a, [u8]>> {
+        match &self.matcher.test {
+            Test::Classic(classic) => classic.matched_path(self.query.path).map(Cow::Borrowed),
+        }
+    }
+
+    /// What the groups of the route's regexes matched; `None` if there is nothing but a whole match.
+    pub fn captures(&self) -> Option<Captures> {
+        match &self.matcher.test {
+            Test::Classic(classic) if classic.has_captures() => {
+                classic.captures(&Facts::new(&self.query)).unless_trivial()
+            }
+            Test::Classic(_) => None,
+        }
+    }
+}
