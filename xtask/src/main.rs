@@ -1,1 +1,2 @@
+//! Project tasks; run `cargo xtask` for the list.
 fn main() {}
