@@ -112,3 +112,65 @@ impl<K: FieldType, V: FieldType, S> FieldType for HashMap<K, V, S> {
         })
     }
 }
+
+/// An enum whose variants are strings. Implemented by `#[derive(Choice)]`.
+pub trait Choices {
+    /// Names of the variants, in order.
+    const CHOICES: &'static [&'static str];
+}
+
+/// What the code that the derives generate calls.
+#[doc(hidden)]
+pub mod derive {
+    use super::{FieldDef, Kind};
+    use crate::{OnDelete, Validator};
+
+    pub fn make_set(def: &mut FieldDef) {
+        if let Kind::Array(elements) = std::mem::take(&mut def.kind) {
+            def.kind = Kind::Set(elements);
+        }
+    }
+
+    pub fn set_on_delete(def: &mut FieldDef, on_delete: OnDelete) {
+        if let Kind::Foreign(foreign) = &mut def.kind {
+            foreign.on_delete = on_delete;
+        }
+    }
+
+    pub fn set_match_any_err(def: &mut FieldDef, text: &str) {
+        if let Some(Validator::MatchAny { err, .. }) = def.validators.last_mut() {
+            *err = Some(text.into());
+        }
+    }
+
+    pub fn elements(def: &mut FieldDef) -> &mut FieldDef {
+        if !matches!(def.kind, Kind::Array(_) | Kind::Set(_)) {
+            def.kind = Kind::Array(Box::default());
+        }
+        match &mut def.kind {
+            Kind::Array(elements) | Kind::Set(elements) => elements,
+            _ => unreachable!("made an array above"),
+        }
+    }
+
+    pub fn keys(def: &mut FieldDef) -> &mut FieldDef {
+        map(def).0
+    }
+
+    pub fn values(def: &mut FieldDef) -> &mut FieldDef {
+        map(def).1
+    }
+
+    fn map(def: &mut FieldDef) -> (&mut FieldDef, &mut FieldDef) {
+        if !matches!(def.kind, Kind::Map { .. }) {
+            def.kind = Kind::Map {
+                keys: Box::default(),
+                values: Box::default(),
+            };
+        }
+        match &mut def.kind {
+            Kind::Map { keys, values } => (keys, values),
+            _ => unreachable!("made a map above"),
+        }
+    }
+}

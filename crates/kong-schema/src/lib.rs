@@ -47,8 +47,13 @@
 //! | `err = "…"` | replaces the text of any failure |
 //! | `elements(…)`, `keys(…)`, `values(…)` | the same attributes for what the field holds |
 //! | `annotate("deprecation", { "message": "…" })` | attribute that only the document shows, repeatable |
-//! | `skip` | not part of the schema (give it `#[serde(default)]`) |
+//! | `skip`, `flatten` | not part of the schema (give it `#[serde(default)]`); the members of another record stand here (with `#[serde(flatten)]`) |
 
+// The derives name this crate; so do its own tests.
+extern crate self as kong_schema;
+
+pub mod address;
+pub mod check;
 mod engine;
 mod entity;
 pub mod errors;
@@ -58,10 +63,15 @@ mod operation;
 mod pattern;
 mod plugin;
 mod schema;
+pub mod shorthand;
 pub mod table;
 pub mod types;
+pub mod url;
 
-pub use entity::{AsRecord, Entity, FieldType, record_def};
+#[doc(hidden)]
+pub use entity::derive;
+pub use entity::{AsRecord, Choices, Entity, FieldType, record_def};
+pub use kong_schema_derive::{Choice, Entity, Record};
 pub use operation::{Errors, Operation, TransformError};
 pub use pattern::{LuaPattern, PatternError};
 pub use plugin::{ALL_PROTOCOLS, HTTP_PROTOCOLS, PluginScopes, plugin_schema};

@@ -140,6 +140,17 @@ pub struct Foreign {
     pub target: Option<Arc<Schema>>,
 }
 
+impl Foreign {
+    /// A reference to the entity; its deletion is restricted.
+    pub fn to(reference: &str) -> Self {
+        Self {
+            reference: reference.into(),
+            on_delete: OnDelete::Restrict,
+            target: None,
+        }
+    }
+}
+
 impl PartialEq for Foreign {
     fn eq(&self, other: &Self) -> bool {
         self.reference == other.reference && self.on_delete == other.on_delete
@@ -269,6 +280,16 @@ pub struct Custom {
     pub name: String,
     /// The check.
     pub check: Arc<ValidateFn>,
+}
+
+impl Custom {
+    /// A validator of that name.
+    pub fn new(name: impl Into<String>, check: impl Fn(&Value) -> Result<(), Value> + Send + Sync + 'static) -> Self {
+        Self {
+            name: name.into(),
+            check: Arc::new(check),
+        }
+    }
 }
 
 impl PartialEq for Custom {
