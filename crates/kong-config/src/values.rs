@@ -106,13 +106,7 @@ impl Values {
                 }
                 None => {
                     if let Some(text) = property.default {
-                        values.insert(
-                            property,
-                            text,
-                            text.to_owned(),
-                            Origin::Default,
-                            property.name.to_owned(),
-                        );
+                        values.insert(property, text, text.to_owned(), Origin::Default);
                     }
                 }
             }
@@ -128,7 +122,6 @@ impl Values {
                     text: resolved,
                     value,
                     origin,
-                    spelling: name.clone(),
                 };
                 values.entries.insert(name, entry);
             }
@@ -154,7 +147,6 @@ impl Values {
                 text,
                 value,
                 origin,
-                spelling,
             },
         );
     }
