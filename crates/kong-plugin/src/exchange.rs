@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use crate::plan::Chosen;
-use crate::{Entities, NodeIdentity, Plan};
+use crate::{Entities, LogValue, NodeIdentity, Plan};
 
 /// Who is at the other end.
 #[derive(Debug, Clone)]
@@ -198,8 +198,8 @@ pub struct Exchange {
     pub states: Vec<Box<dyn Any>>,
     /// Values shared between plugins.
     pub shared: Shared,
-    /// Values added to log entries, by dotted path.
-    pub log_values: Vec<(String, Value)>,
+    /// Values added to log entries.
+    pub log_values: Vec<LogValue>,
     /// Response headers that plugins set before there is a response; applied at the start of `header_filter`.
     pub early_response_headers: Vec<(Bytes, Bytes)>,
     /// See [`Guard`].
@@ -244,6 +244,16 @@ impl Exchange {
     /// First value of a request header, if it is valid UTF-8.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get_str(name)
+    }
+
+    /// Host that the request is for, lower case, without port.
+    pub fn host_name(&self) -> Option<String> {
+        let host = std::str::from_utf8(self.head.host()?).ok()?;
+        let name = match host.rfind(':') {
+            Some(at) if !host[at..].contains(']') => &host[..at],
+            _ => host,
+        };
+        Some(name.to_ascii_lowercase())
     }
 
     /// Request id as text.

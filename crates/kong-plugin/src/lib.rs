@@ -20,7 +20,10 @@ mod phase;
 pub mod pipeline;
 mod plan;
 mod plugin;
+pub mod serializer;
 mod stream;
+pub mod testing;
+pub mod tower;
 
 pub use definition::{PluginDefinition, kind};
 pub use entities::Entities;
@@ -36,4 +39,5 @@ pub use local_response::{LocalBody, LocalResponse};
 pub use phase::Phases;
 pub use plan::{Chosen, ConsumerScoped, Plan, PlanEntry, Selected, rank};
 pub use plugin::{Action, Plugin, PluginError, PluginResult, Step};
+pub use serializer::{LogMode, LogValue};
 pub use stream::{Preread, StreamExchange, StreamLog};

@@ -125,3 +125,104 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    struct Nothing;
+    impl Plugin for Nothing {}
+
+    struct Bound(Vec<Arc<Selected>>);
+    impl ConsumerScoped for Bound {
+        fn of_consumer(&self, consumer: Uuid) -> Vec<Arc<Selected>> {
+            self.0
+                .iter()
+                .filter(|s| s.instance.consumer_id == Some(consumer))
+                .cloned()
+                .collect()
+        }
+    }
+
+    const R: Uuid = Uuid::from_u128(1);
+    const S: Uuid = Uuid::from_u128(2);
+    const C: Uuid = Uuid::from_u128(3);
+
+    fn instance(scope: &str) -> Instance {
+        let has = |letter: char, id: Uuid| scope.contains(letter).then_some(id);
+        Instance {
+            id: Uuid::new_v4(),
+            name: "p".into(),
+            instance_name: Some(scope.to_owned()),
+            config: Default::default(),
+            route_id: has('R', R),
+            service_id: has('S', S),
+            consumer_id: has('C', C),
+            ws_id: Uuid::nil(),
+        }
+    }
+
+    /// The plan that a snapshot would hold for (R, S): the best unbound instance, and those bound to a consumer.
+    fn plan(scopes: &[&str], route: Option<Uuid>, service: Option<Uuid>) -> Plan {
+        let select = |scope: &&str| {
+            Arc::new(Selected {
+                instance: instance(scope),
+                plugin: Arc::new(Nothing),
+                phases: Phases::ACCESS,
+            })
+        };
+        let (bound, unbound): (Vec<_>, Vec<_>) = scopes
+            .iter()
+            .map(select)
+            .partition(|s| s.instance.consumer_id.is_some());
+        let best = unbound
+            .into_iter()
+            .filter_map(|s| Some((rank(&s.instance, route, service, None)?, s)))
+            .min_by_key(|(rank, _)| *rank);
+        let entry = PlanEntry {
+            phases: Phases::ACCESS,
+            instance: best.map(|(_, s)| s),
+            by_consumer: (!bound.is_empty()).then(|| Arc::new(Bound(bound)) as Arc<dyn ConsumerScoped>),
+        };
+        Plan::new(vec![entry])
+    }
+
+    fn chosen(plan: &Plan, route: Option<Uuid>, service: Option<Uuid>, consumer: Option<Uuid>) -> Option<String> {
+        let chosen = plan.choose(0, route, service, consumer)?;
+        plan.selected(&chosen)?.instance.instance_name.clone()
+    }
+
+    /// §1.4, best first; the empty name is the global instance.
+    const TABLE: [&str; 8] = ["RSC", "RC", "SC", "RS", "C", "R", "S", ""];
+
+    #[test]
+    fn the_first_existing_scope_of_the_table_wins() {
+        // Every set of instances that there can be.
+        for set in 0_u32..256 {
+            let scopes: Vec<&str> = (0..8).filter(|i| set & (1 << i) != 0).map(|i| TABLE[i]).collect();
+            for (route, service, consumer) in [
+                (Some(R), Some(S), Some(C)),
+                (Some(R), Some(S), None),
+                (Some(R), None, Some(C)),
+                (Some(R), None, None),
+                (Some(Uuid::from_u128(9)), Some(S), Some(C)),
+                (Some(R), Some(Uuid::from_u128(9)), Some(Uuid::from_u128(9))),
+                (None, None, None),
+            ] {
+                let applies = |scope: &&&str| {
+                    (!scope.contains('R') || route == Some(R))
+                        && (!scope.contains('S') || service == Some(S))
+                        && (!scope.contains('C') || consumer == Some(C))
+                };
+                let expected = TABLE.iter().filter(|scope| scopes.contains(scope)).find(applies);
+                let plan = plan(&scopes, route, service);
+                assert_eq!(
+                    chosen(&plan, route, service, consumer).as_deref(),
+                    expected.copied(),
+                    "{scopes:?} for {route:?} {service:?} {consumer:?}"
+                );
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use kong_message::ConnInfo;
 use kong_model::{Consumer, Route, Service};
 use serde_json::Value;
 
-use crate::{Client, Entities, NodeIdentity, Plan};
+use crate::{Client, Entities, LogValue, NodeIdentity, Plan};
 
 /// A TCP, TLS or UDP session on its way through the gateway.
 pub struct StreamExchange {
@@ -28,8 +28,8 @@ pub struct StreamExchange {
     pub plan: Arc<Plan>,
     /// Authenticated consumer.
     pub consumer: Option<Arc<Consumer>>,
-    /// Values added to log entries, by dotted path.
-    pub log_values: Vec<(String, Value)>,
+    /// Values added to log entries.
+    pub log_values: Vec<LogValue>,
     /// Wall clock at the start.
     pub started: SystemTime,
     /// The same, monotonic.
@@ -61,7 +61,7 @@ macro_rules! stream_context {
 
             /// Adds a value to the log entry under a dotted path.
             pub fn set_log_value(&mut self, path: impl Into<String>, value: Value) {
-                self.exchange.log_values.push((path.into(), value));
+                self.exchange.log_values.push(LogValue::set(path, value));
             }
         }
 

@@ -40,7 +40,7 @@ macro_rules! reads_exchange {
 
             /// Adds a value to the log entry under a dotted path.
             pub fn set_log_value(&mut self, path: impl Into<String>, value: serde_json::Value) {
-                self.exchange.log_values.push((path.into(), value));
+                self.exchange.log_values.push(crate::LogValue::set(path, value));
             }
         }
     )*};

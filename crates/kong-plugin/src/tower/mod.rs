@@ -1,0 +1,1 @@
+//! Tower layers as plugins, and `http` types for services around the gateway.
