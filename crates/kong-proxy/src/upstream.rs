@@ -1,0 +1,220 @@
+//! Sends a request upstream: chooses a peer, tries, tries again (upstream.md §3, §14).
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Instant, SystemTime};
+
+use kong_http::{Endpoint, Failure, Timeouts, TlsTarget, UpstreamError, UpstreamHead, UpstreamResponse};
+use kong_message::{Body, BodyError, ResponseHead};
+use kong_plugin::{Exchange, LocalResponse, Try, UpstreamRequest};
+
+use crate::forward::{self, Forwarding};
+use crate::resolve::ResolveError;
+use crate::worker::Worker;
+
+/// What came of the upstream.
+pub(crate) enum Sent {
+    /// It answered.
+    Response(UpstreamResponse),
+    /// A guard answered in its place.
+    Guarded(ResponseHead, Body),
+    /// The gateway's own code answers (producer A).
+    Local(LocalResponse),
+    /// The proxy core answers with this status (producer B).
+    Core(u16),
+}
+
+/// Sends the exchange's request and waits for the response head.
+pub(crate) async fn send(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    forwarding: &Forwarding,
+    stripped_prefix: Option<&[u8]>,
+) -> Sent {
+    let Some(upstream) = exchange.upstream.take() else { return Sent::Core(500) };
+    let sent = attempts(worker, exchange, &upstream, forwarding, stripped_prefix).await;
+    exchange.upstream = Some(upstream);
+    sent
+}
+
+async fn attempts(
+    worker: &Worker,
+    exchange: &mut Exchange,
+    upstream: &UpstreamRequest,
+    forwarding: &Forwarding,
+    stripped_prefix: Option<&[u8]>,
+) -> Sent {
+    let headers = forward::upstream_headers(exchange, forwarding, stripped_prefix, &worker.settings);
+    let target = target(upstream, exchange.query.as_deref());
+    let is_idempotent = exchange.head.method.is_idempotent();
+    let preserved_host = match exchange.route.as_ref().is_some_and(|route| route.preserve_host) {
+        true => exchange.head.headers.get("host").map(<[u8]>::to_vec),
+        false => None,
+    };
+    let host: Cow<'_, [u8]> = match (&upstream.host_header, &preserved_host) {
+        (Some(host), _) => Cow::Borrowed(host),
+        (None, Some(host)) => Cow::Borrowed(host),
+        (None, None) => host_header(upstream),
+    };
+    let mut body = std::mem::take(&mut exchange.body);
+    let mut guards = std::mem::take(&mut exchange.guards);
+    let mut last = 0;
+    for attempt in 0..=upstream.retries {
+        let (started, choosing) = (SystemTime::now(), Instant::now());
+        let address = match resolve(worker, &upstream.host).await {
+            Ok(ip) => SocketAddr::new(ip, upstream.port),
+            // On a retry the client gets the core's text for the status.
+            Err(ResolveError::NotFound) if attempt == 0 => {
+                return Sent::Local(LocalResponse::error(503, "name resolution failed"));
+            }
+            Err(ResolveError::Failed(text)) if attempt == 0 => {
+                let text = format!("failed the initial dns/balancer resolve for '{}' with: {text}", upstream.host);
+                return Sent::Local(LocalResponse::error(500, text));
+            }
+            Err(ResolveError::NotFound) => return Sent::Core(503),
+            Err(ResolveError::Failed(_)) => return Sent::Core(500),
+        };
+        let chosen = Instant::now();
+        exchange.timings.peer_chosen = Some(chosen);
+        exchange.tries.push(Try { started, balancer: chosen - choosing, address, state: None, code: None });
+        let endpoint = endpoint(worker, upstream, address, &host);
+        let head = UpstreamHead {
+            method: &exchange.head.method,
+            target: &target,
+            host: Some(&host),
+            headers: &headers,
+            upgrade: forward::is_websocket_upgrade(&exchange.head.headers),
+            omit_empty_length: !exchange.head.headers.contains("content-length")
+                && !exchange.head.headers.contains("transfer-encoding"),
+        };
+        let timeouts = Timeouts {
+            connect: upstream.timeouts.connect,
+            write: upstream.timeouts.write,
+            read: upstream.timeouts.read,
+        };
+        let sending = worker.client.send(&endpoint, &head, &mut body, &timeouts);
+        let result = match guards.is_empty() {
+            true => sending.await,
+            false => match guarded(sending, &mut guards).await {
+                Ok(result) => result,
+                Err((head, body)) => return Sent::Guarded(head, body),
+            },
+        };
+        match result {
+            Ok(response) => {
+                exchange.timings.upstream_head = Some(Instant::now());
+                return Sent::Response(response);
+            }
+            Err(error) => {
+                last = status_of(&error);
+                if let Failure::RequestBody(body_error) = &error.failure {
+                    exchange.tries.pop();
+                    return Sent::Core(status_of_body(body_error));
+                }
+                tracing::error!(
+                    "{error} while connecting to or reading from {address} ({}://{}), request_id: \"{}\"",
+                    upstream.scheme, upstream.host, exchange.request_id()
+                );
+                if let Some(failed) = exchange.tries.last_mut() {
+                    failed.state = Some("failed");
+                    failed.code = Some(last);
+                }
+                let may_retry = !error.body_consumed && (is_idempotent || !error.request_sent);
+                if !may_retry {
+                    break;
+                }
+            }
+        }
+    }
+    Sent::Core(last)
+}
+
+/// Polls the guards beside the upstream; the first guard that resolves wins and the upstream is abandoned.
+async fn guarded<F: Future>(
+    sending: F,
+    guards: &mut [kong_plugin::Guard],
+) -> Result<F::Output, (ResponseHead, Body)> {
+    let mut sending = std::pin::pin!(sending);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = sending.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        for guard in guards.iter_mut() {
+            if let Poll::Ready(answer) = guard.as_mut().poll(cx) {
+                return Poll::Ready(Err(answer));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+async fn resolve(worker: &Worker, host: &str) -> Result<IpAddr, ResolveError> {
+    match host.trim_matches(['[', ']']).parse() {
+        Ok(address) => Ok(address),
+        Err(_) => worker.resolver.resolve(host).await,
+    }
+}
+
+fn endpoint(worker: &Worker, upstream: &UpstreamRequest, addr: SocketAddr, host: &[u8]) -> Endpoint {
+    if !matches!(upstream.scheme, "https" | "grpcs") {
+        return Endpoint::plain(addr);
+    }
+    let host = String::from_utf8_lossy(host);
+    let name = String::from_utf8_lossy(&forward::bare_host(Some(host.as_bytes()))).into_owned();
+    Endpoint {
+        addr,
+        tls: Some(TlsTarget { server_name: name, config: worker.tls.clone() }),
+        pool: Some(Arc::from(host.as_ref())),
+    }
+}
+
+/// `Host` for a service: its host, with the port unless it is the scheme's default.
+fn host_header(upstream: &UpstreamRequest) -> Cow<'_, [u8]> {
+    let is_default =
+        matches!((upstream.scheme, upstream.port), ("http" | "grpc", 80) | ("https" | "grpcs", 443));
+    let bare = upstream.host.as_str();
+    let bracketed = match bare.contains(':') && !bare.starts_with('[') {
+        true => Cow::Owned(format!("[{bare}]")),
+        false => Cow::Borrowed(bare),
+    };
+    match is_default {
+        true => match bracketed {
+            Cow::Borrowed(host) => Cow::Borrowed(host.as_bytes()),
+            Cow::Owned(host) => Cow::Owned(host.into_bytes()),
+        },
+        false => Cow::Owned(format!("{bracketed}:{}", upstream.port).into_bytes()),
+    }
+}
+
+/// Path and query of the request line.
+fn target<'a>(upstream: &'a UpstreamRequest, query: Option<&[u8]>) -> Cow<'a, [u8]> {
+    match query {
+        None => Cow::Borrowed(upstream.path.as_bytes()),
+        Some(query) => {
+            let mut target = Vec::with_capacity(upstream.path.len() + 1 + query.len());
+            target.extend_from_slice(upstream.path.as_bytes());
+            target.push(b'?');
+            target.extend_from_slice(query);
+            Cow::Owned(target)
+        }
+    }
+}
+
+fn status_of(error: &UpstreamError) -> u16 {
+    if error.is_timeout() { 504 } else { 502 }
+}
+
+/// Status of a request whose body could not be read.
+pub(crate) fn status_of_body(error: &BodyError) -> u16 {
+    match error {
+        BodyError::TooLarge { .. } => 413,
+        BodyError::Timeout => 408,
+        BodyError::Malformed(_) | BodyError::Aborted => 400,
+        _ => 500,
+    }
+}
+
