@@ -1,6 +1,7 @@
 //! The `Datastore` trait, its queries, pages, errors and cluster events, the in-memory store, the typed operations
 //! over any store (`dao`), and the public conformance suite (`testkit`). Names no database.
 
+pub mod apply;
 mod batch;
 mod cache_key;
 pub mod dao;

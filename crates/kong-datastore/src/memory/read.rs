@@ -7,8 +7,9 @@ use std::sync::Arc;
 use kong_schema::Schema;
 use serde_json::Value;
 
-use super::state::{State, primary, visible};
+use super::state::State;
 use super::table::{Pk, Table, pk_text, tags_of};
+use crate::apply::{is_visible as visible, primary_values};
 use crate::cache_key::part;
 use crate::relations::{UniqueKey, is_expired, unix_now};
 use crate::{Key, Page, PageQuery, Row, StoreError, StoreResult, TagFilter, TagPage, TagQuery, TagRow, WorkspaceId};
@@ -24,7 +25,7 @@ impl State {
         };
         let ws_text = Value::String(ws.to_string());
         let pk = match key {
-            Key::Primary(_) => Some(primary(schema, key)?),
+            Key::Primary(_) => Some(pk_text(primary_values(schema, key)?.iter())),
             Key::Unique { field, value } => {
                 let known = |k: &&UniqueKey| matches!(k, UniqueKey::Field { name, .. } if name == field);
                 if !table.unique_keys.iter().any(|k| known(&k)) {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use kong_schema::Schema;
 use serde_json::Value;
 
+use crate::Row;
 use crate::cache_key::part;
 use crate::relations::{UniqueKey, foreign_fields, foreign_id};
-use crate::{Row, StoreError, StoreResult};
 
 /// Text of a primary key; its order is the order of pages.
 pub(super) type Pk = String;
@@ -50,17 +50,6 @@ impl Table {
         for (pk, row) in rows {
             self.put(pk, row);
         }
-    }
-
-    pub(super) fn pk_of(&self, row: &Row) -> StoreResult<Pk> {
-        let fields = &self.schema.storage.primary_key;
-        if fields.is_empty() || fields.iter().any(|f| row.get(f).is_none_or(Value::is_null)) {
-            return Err(StoreError::Internal(format!(
-                "a row of {} has no primary key",
-                self.schema.name
-            )));
-        }
-        Ok(pk_text(fields.iter().filter_map(|f| row.get(f))))
     }
 
     /// Row that holds a unique value.
