@@ -125,17 +125,7 @@ impl Config {
         let mut values = Values::merge(&sources, &mut errors);
         values.check_choices(&mut errors);
 
-        let environment = |name: &str| options.environment.get(name).map(String::as_str);
-        let set = values.is_set("prefix").then(|| values.text("prefix")).flatten();
-        let usual = crate::table::property("prefix")
-            .and_then(|property| property.default)
-            .unwrap_or_default();
-        let prefix = Prefix::choose(
-            set,
-            Path::new(usual),
-            environment("HOME"),
-            environment("XDG_STATE_HOME"),
-        );
+        let prefix = choose_prefix(&values, options);
 
         let mut reader = Reader::new(&values);
         let listeners = Listeners::read(&mut reader);
@@ -195,6 +185,24 @@ impl Config {
         })
     }
 
+    /// Finds the prefix and checks nothing else: what `kong stop` needs, whatever state the configuration is in.
+    pub fn locate_prefix(options: &LoadOptions) -> Result<Prefix, ConfigErrors> {
+        let (sources, ..) = read_sources(options)?;
+        let values = Values::merge(&sources, &mut Vec::new());
+        Ok(choose_prefix(&values, options))
+    }
+
+    /// Reads the configuration that `kong reload` has left in the prefix. The environment of the process says only
+    /// what references stand for.
+    pub fn load_again(&self) -> Result<Self, ConfigErrors> {
+        let environment = LoadOptions::from_process().environment.into_iter();
+        let environment = environment.filter(|(name, _)| !name.starts_with("KONG_"));
+        Self::load(&LoadOptions {
+            file: Some(self.prefix.env_file()),
+            ..LoadOptions::new(environment)
+        })
+    }
+
     /// The text of a property (references replaced), declared or of a dynamic family such as `pluginserver_*`.
     pub fn text(&self, property: &str) -> Option<&str> {
         self.values.text(property)
@@ -234,6 +242,20 @@ impl Listeners {
             }
         }
     }
+}
+
+fn choose_prefix(values: &Values, options: &LoadOptions) -> Prefix {
+    let environment = |name: &str| options.environment.get(name).map(String::as_str);
+    let set = values.is_set("prefix").then(|| values.text("prefix")).flatten();
+    let usual = crate::table::property("prefix")
+        .and_then(|property| property.default)
+        .unwrap_or_default();
+    Prefix::choose(
+        set,
+        Path::new(usual),
+        environment("HOME"),
+        environment("XDG_STATE_HOME"),
+    )
 }
 
 type Read = (Sources, Option<PathBuf>, Vec<String>);

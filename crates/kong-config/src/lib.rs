@@ -16,6 +16,9 @@
 //! Every property is declared once, in [`SECTIONS`]; parsing, defaults, redaction, the sample file and the
 //! documentation come from there.
 
+/// The version of the gateway whose behaviour this one has, as the Admin API and `kong version` report it.
+pub const KONG_VERSION: &str = "3.9.3";
+
 pub mod certificates;
 pub mod document;
 pub mod log;

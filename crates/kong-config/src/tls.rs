@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::certificates::{self, CertificateError, Family};
 use crate::checks::Reader;
+use crate::prefix::Prefix;
 
 /// TLS properties.
 #[derive(Debug, Clone)]
@@ -104,6 +106,26 @@ pub(crate) fn on_one_line(text: &str) -> String {
 }
 
 impl Tls {
+    /// The certificates that listeners of a family present: the configured ones, else generated ones under the prefix.
+    pub fn certificates(&self, prefix: &Prefix, family: Family) -> Result<Vec<CertificatePair>, CertificateError> {
+        let configured = match family {
+            Family::Proxy => &self.proxy,
+            Family::Admin => &self.admin,
+            Family::AdminGui => &self.admin_gui,
+            Family::Status => &self.status,
+        };
+        if !configured.is_empty() {
+            return Ok(configured.clone());
+        }
+        let generated = certificates::ensure(&prefix.path, family)?;
+        Ok(generated
+            .map(|files| CertificatePair {
+                certificate: PemSource::File(files.certificate),
+                key: PemSource::File(files.key),
+            })
+            .to_vec())
+    }
+
     pub(crate) fn read(reader: &mut Reader<'_>) -> Self {
         let values = reader.values;
         let proxy = pairs(reader, "", values.list("ssl_cert"), values.list("ssl_cert_key"));
