@@ -1,47 +1,55 @@
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+#[derive(Debug, Default)]
+struct State {
+    draining: AtomicBool,
+    started: Notify,
+}
 
 /// Starts the drain of everything that holds the matching [`Drain`].
 #[derive(Clone, Debug)]
-pub struct DrainTrigger(Arc<watch::Sender<bool>>);
+pub struct DrainTrigger(Arc<State>);
 
 /// Tells a listener or a connection that the node is going down: listeners stop accepting, idle connections close, and
 /// busy ones close after the answer they are working on.
-#[derive(Clone, Debug)]
-pub struct Drain(watch::Receiver<bool>);
+#[derive(Clone, Debug, Default)]
+pub struct Drain(Arc<State>);
 
 /// A trigger and what it triggers.
 pub fn drain() -> (DrainTrigger, Drain) {
-    let (sender, receiver) = watch::channel(false);
-    (DrainTrigger(Arc::new(sender)), Drain(receiver))
+    let drain = Drain::default();
+    (DrainTrigger(Arc::clone(&drain.0)), drain)
 }
 
 impl DrainTrigger {
     /// Starts the drain. Further calls do nothing.
     pub fn start(&self) {
-        self.0.send_replace(true);
+        self.0.draining.store(true, Ordering::Release);
+        self.0.started.notify_waiters();
     }
 
     /// Another receiver.
     pub fn subscribe(&self) -> Drain {
-        Drain(self.0.subscribe())
+        Drain(Arc::clone(&self.0))
     }
 }
 
 impl Drain {
-    /// Whether the drain has begun. One atomic load; a trigger that was dropped counts as "never".
+    /// Whether the drain has begun: one atomic load.
     pub fn is_draining(&self) -> bool {
-        // `has_changed` is a version comparison; the value is only read (under its lock) once it was set.
-        match self.0.has_changed() {
-            Ok(false) => false,
-            _ => *self.0.borrow(),
-        }
+        self.0.draining.load(Ordering::Acquire)
     }
 
-    /// Waits until the drain begins (for ever, if the trigger is dropped).
-    pub async fn started(&mut self) {
-        if self.0.wait_for(|draining| *draining).await.is_err() {
-            std::future::pending::<()>().await;
+    /// Waits until the drain begins.
+    pub async fn started(&self) {
+        let started = self.0.started.notified();
+        let mut started = std::pin::pin!(started);
+        // Enlisted before the flag is read, so that a start in between is not missed.
+        started.as_mut().enable();
+        if !self.is_draining() {
+            started.await;
         }
     }
 }

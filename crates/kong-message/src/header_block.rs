@@ -10,7 +10,7 @@ use std::fmt;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Where a parser found a line in the bytes it hands to [`HeaderBlock::from_received`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceivedLine {
     /// Offset of the name.
     pub name_at: usize,
@@ -42,28 +42,16 @@ impl HeaderBlock {
         }
     }
 
-    /// A block over bytes that a parser received; follow with [`push_received`](Self::push_received) for each line.
-    pub fn from_received(bytes: Buffer) -> Self {
-        Self {
-            bytes,
-            lines: Lines::new(),
-        }
-    }
-
-    /// Adds a line that the parser found in the received bytes.
+    /// Adds a line that a parser found in `bytes`, which it will hand over with [`set_received`](Self::set_received)
+    /// when it is done.
     #[inline]
-    pub fn push_received(&mut self, line: ReceivedLine) {
-        let ReceivedLine {
-            name_at,
-            name_len,
-            value_at,
-            value_len,
-        } = line;
+    pub fn push_received(&mut self, bytes: &[u8], line: ReceivedLine) {
+        let ReceivedLine { name_at, name_len, value_at, value_len } = line;
         let name_end = name_at + name_len;
         let canonical = value_at == name_end + 2
-            && self.bytes.get(name_end..value_at) == Some(b": ")
-            && self.bytes.get(value_at + value_len..value_at + value_len + 2) == Some(b"\r\n");
-        let hash = name_hash(self.bytes.get(name_at..name_end).unwrap_or_default());
+            && bytes.get(name_end..value_at) == Some(b": ")
+            && bytes.get(value_at + value_len..value_at + value_len + 2) == Some(b"\r\n");
+        let hash = name_hash(bytes.get(name_at..name_end).unwrap_or_default());
         self.lines.push(Line {
             hash,
             name_at: name_at as u32,
@@ -74,9 +62,10 @@ impl HeaderBlock {
         });
     }
 
-    /// The received bytes and the edits; for a parser that fills the block while it reads.
-    pub fn received_mut(&mut self) -> &mut Buffer {
-        &mut self.bytes
+    /// Hands over the bytes that the lines given to [`push_received`](Self::push_received) lie in. Nothing may have
+    /// been set or appended before.
+    pub fn set_received(&mut self, bytes: Buffer) {
+        self.bytes = bytes;
     }
 
     /// Value of the first line of this name.

@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 /// Buffers that are larger are given back to the allocator: an idle worker keeps at most `KEPT × MAX_BYTES`.
-const MAX_BYTES: usize = 16 * 1024;
+const MAX_BYTES: usize = 32 * 1024;
 const MAX_LINES: usize = 256;
-const KEPT: usize = 128;
+const KEPT: usize = 64;
 
 #[derive(Default)]
 struct FreeLists {
