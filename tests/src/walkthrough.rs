@@ -14,8 +14,8 @@
 //! ```
 //! ````
 //!
-//! Each line of the expected block must be found in what the commands print, in that order. In a line, `...` stands for
-//! anything; a line of only `...` is skipped.
+//! Each line of the expected block must be among what the commands print, in any order (headers have none). In a line,
+//! `...` stands for anything; a line of only `...` is skipped.
 
 use std::process::Command;
 
@@ -26,7 +26,7 @@ use anyhow::{Context, bail};
 pub struct Step {
     /// Shell commands.
     pub commands: String,
-    /// Lines that the output must have, in order.
+    /// Lines that the output must have.
     pub expected: Vec<String>,
 }
 
@@ -82,15 +82,14 @@ impl Step {
     }
 
     fn check(&self, printed: &str) -> anyhow::Result<()> {
-        let mut lines = printed.lines();
         for expected in self
             .expected
             .iter()
             .map(|l| l.trim())
             .filter(|l| !l.is_empty() && *l != "...")
         {
-            if !lines.any(|line| fits(expected, line.trim())) {
-                bail!("nothing printed (after the lines before it) fits {expected:?}");
+            if !printed.lines().any(|line| fits(expected, line.trim())) {
+                bail!("nothing printed fits {expected:?}");
             }
         }
         Ok(())
