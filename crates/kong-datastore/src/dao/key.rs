@@ -67,8 +67,8 @@ impl Dao {
     }
 }
 
-/// The lower-case form of a UUID in its 36-character form.
-pub(super) fn canonical_uuid(text: &str) -> Option<String> {
+/// The lower-case form of a UUID in its 36-character form; `None` for any other text.
+pub fn canonical_uuid(text: &str) -> Option<String> {
     if text.len() != 36 {
         return None;
     }

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::Datastore;
 
 pub use failure::store_failure;
-pub use key::EntityKey;
+pub use key::{EntityKey, canonical_uuid};
 pub use listener::{ChangeListener, NoListener};
 pub use paging::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PageRequest, decode_offset, encode_offset, page_size};
 pub use read::{EntityPage, TagListPage};
