@@ -53,20 +53,30 @@
 extern crate self as kong_schema;
 
 pub mod address;
+mod cache_key;
 pub mod check;
-mod engine;
+mod coerce;
+mod document;
 mod entity;
+mod entity_checks;
 pub mod errors;
 pub mod form;
 mod message;
 mod operation;
 mod pattern;
 mod plugin;
+mod process;
+pub mod regex;
+mod response;
 mod schema;
 pub mod shorthand;
 pub mod table;
+mod transformation;
 pub mod types;
 pub mod url;
+mod validate;
+mod validators;
+mod value;
 
 #[doc(hidden)]
 pub use entity::derive;
@@ -75,7 +85,9 @@ pub use kong_schema_derive::{Choice, Entity, Record};
 pub use operation::{Errors, Operation, TransformError};
 pub use pattern::{LuaPattern, PatternError};
 pub use plugin::{ALL_PROTOCOLS, HTTP_PROTOCOLS, PluginScopes, plugin_schema};
+pub use process::random_secret;
 pub use schema::*;
+pub use validate::check_value;
 
 /// For the derives.
 #[doc(hidden)]

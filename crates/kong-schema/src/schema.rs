@@ -200,6 +200,22 @@ pub struct Storage {
     /// routes, plugins, certificates, snis, upstreams, targets, ca_certificates, vaults, keys, key_sets), those of
     /// other entities to `invalidations` (node.md §9).
     pub core_cache: bool,
+    /// Form of the cache key.
+    pub cache_key_form: CacheKeyForm,
+}
+
+/// Forms of cache keys (entities.md §6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheKeyForm {
+    /// Entity, five values, workspace.
+    #[default]
+    Regular,
+    /// The last part stays empty although the entity belongs to a workspace (vaults).
+    WithoutWorkspace,
+    /// Entity and the declared values only (keys).
+    Short,
+    /// Entity and the SHA-1 of the regular key (oauth2_tokens).
+    Hashed,
 }
 
 /// How the Admin API exposes the entity (entities.md §5, admin-api.md §6).
