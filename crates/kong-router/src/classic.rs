@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use crate::captures::Captures;
 use crate::host::{HostPattern, NamePattern};
+use crate::index::{HostKey, LONGEST_KEY, Places, Selector, SelectorKind};
 use crate::matcher::Facts;
 use crate::network::EndpointRule;
 use crate::pattern::{Pattern, PatternCache};
@@ -47,9 +48,6 @@ pub(crate) enum HeaderValue {
     Exact(Box<[u8]>),
     Regex(Arc<Pattern>),
 }
-
-/// Longest part of a path that the index knows.
-pub(crate) const INDEXED_PATH: usize = 256;
 
 impl Classic {
     /// Translates the fields of `route`, with `paths` in place of all its paths.
@@ -101,7 +99,10 @@ impl Classic {
             hosts_unsettled: false,
             unsettled: false,
         };
-        classic.hosts_unsettled = classic.hosts.iter().any(|host| host.port.is_some());
+        classic.hosts_unsettled = classic
+            .hosts
+            .iter()
+            .any(|host| host.port.is_some() || host_key(host) == HostKey::Any);
         classic.unsettled = classic.hosts_unsettled
             || !classic.methods.is_empty()
             || !classic.regexes.is_empty()
@@ -115,7 +116,74 @@ impl Classic {
     }
 
     fn has_long_prefix(&self) -> bool {
-        self.prefixes.iter().any(|prefix| prefix.len() > INDEXED_PATH)
+        self.prefixes.iter().any(|prefix| prefix.len() > LONGEST_KEY)
+    }
+
+    /// Where the index files it.
+    pub(crate) fn places(&self) -> Places {
+        let mut hosts: Vec<HostKey> = self.hosts.iter().map(host_key).collect();
+        if hosts.is_empty() || hosts.contains(&HostKey::Any) {
+            hosts = vec![HostKey::Any];
+        }
+        let prefixes = self.prefixes.iter().map(|prefix| prefix.as_bytes());
+        let prefixes = prefixes.chain(self.regexes.iter().map(|pattern| &*pattern.prefix));
+        let mut paths: Vec<&[u8]> = prefixes
+            .map(|prefix| prefix.get(..LONGEST_KEY).unwrap_or(prefix))
+            .collect();
+        if paths.is_empty() {
+            paths.push(b"");
+        }
+        // A request that comes by the longer of two nested prefixes comes by the shorter as well.
+        paths.sort_unstable();
+        paths.dedup_by(|longer, shorter| longer.starts_with(shorter));
+        for index in (1..hosts.len()).rev() {
+            if hosts.iter().take(index).any(|host| Some(host) == hosts.get(index)) {
+                hosts.swap_remove(index);
+            }
+        }
+        Places {
+            hosts,
+            paths: paths.into_iter().map(Box::from).collect(),
+        }
+    }
+
+    /// Conditions by which it may be told from others with the same host and path.
+    pub(crate) fn selectors(&self) -> Vec<Selector> {
+        let mut selectors = Vec::new();
+        for rule in &self.headers {
+            let exact = rule.values.iter().map(|value| match value {
+                HeaderValue::Exact(value) => Some(value.to_vec()),
+                HeaderValue::Regex(_) => None,
+            });
+            if let Some(keys) = exact.collect() {
+                selectors.push(Selector {
+                    kind: SelectorKind::Header(rule.name.clone()),
+                    keys,
+                });
+            }
+        }
+        let names = self.snis.iter().map(|sni| match sni {
+            NamePattern::Exact(name) => Some(name.as_bytes().to_vec()),
+            _ => None,
+        });
+        let ports = self
+            .destinations
+            .iter()
+            .map(|rule| Some(i64::from(rule.port?).to_be_bytes().to_vec()));
+        let host_ports = self.hosts.iter().map(|host| Some(host.port?.to_be_bytes().to_vec()));
+        let methods = self.methods.iter().map(|method| Some(method.as_bytes().to_vec()));
+        let mut add = |kind, keys: Option<Vec<Vec<u8>>>| {
+            if let Some(mut keys) = keys.filter(|keys| !keys.is_empty()) {
+                keys.sort_unstable();
+                keys.dedup();
+                selectors.push(Selector { kind, keys });
+            }
+        };
+        add(SelectorKind::Sni { plaintext_agrees: true }, names.collect());
+        add(SelectorKind::Port, ports.collect());
+        add(SelectorKind::Port, host_ports.collect());
+        add(SelectorKind::Method, methods.collect());
+        selectors
     }
 
     /// Whether the request agrees, given that the index has found one of the hosts and one of the paths.
@@ -257,6 +325,15 @@ impl HeaderRule {
                 HeaderValue::Regex(pattern) => pattern.regex.is_match(value),
             })
         })
+    }
+}
+
+fn host_key(host: &HostPattern) -> HostKey {
+    match &host.name {
+        NamePattern::Exact(name) if name.len() <= LONGEST_KEY => HostKey::Exact(name.as_bytes().into()),
+        NamePattern::Ending(name) if name.len() <= LONGEST_KEY => HostKey::Ending(name.bytes().rev().collect()),
+        NamePattern::Beginning(name) if name.len() <= LONGEST_KEY => HostKey::Beginning(name.as_bytes().into()),
+        _ => HostKey::Any,
     }
 }
 

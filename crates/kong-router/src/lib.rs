@@ -29,6 +29,7 @@ mod classic;
 mod compile;
 mod flavor;
 mod host;
+mod index;
 mod matcher;
 mod network;
 mod pattern;

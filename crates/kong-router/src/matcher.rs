@@ -9,7 +9,9 @@ use kong_model::Route;
 use crate::captures::Captures;
 use crate::classic::Classic;
 use crate::host::split_host_port;
+use crate::index::{Places, Selector};
 use crate::network::address_of;
+use crate::pattern::Pattern;
 use crate::priority::Rank;
 use crate::request::RequestQuery;
 
@@ -31,6 +33,29 @@ pub(crate) struct Matcher<T> {
 #[derive(Debug)]
 pub(crate) enum Test {
     Classic(Classic),
+}
+
+impl Test {
+    /// Where the index files it.
+    pub(crate) fn places(&self) -> Places {
+        match self {
+            Test::Classic(classic) => classic.places(),
+        }
+    }
+
+    /// Conditions by which it may be told from others with the same host and path.
+    pub(crate) fn selectors(&self) -> Vec<Selector> {
+        match self {
+            Test::Classic(classic) => classic.selectors(),
+        }
+    }
+
+    /// Regexes of which one must match the path; none if there is no such condition.
+    pub(crate) fn path_regexes(&self) -> &[Arc<Pattern>] {
+        match self {
+            Test::Classic(classic) => &classic.regexes,
+        }
+    }
 }
 
 /// A request with what is read from it once.
@@ -70,6 +95,7 @@ impl<'a> Facts<'a> {
 
 impl<T> Matcher<T> {
     /// Whether the request agrees, without help of an index.
+    #[cfg(test)]
     pub(crate) fn agrees(&self, facts: &Facts<'_>) -> bool {
         match &self.test {
             Test::Classic(classic) => classic.agrees(facts),

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use regex_automata::meta;
-use regex_automata::util::syntax;
 use regex_syntax::hir::{Hir, HirKind, Look};
 
 /// As much as the `regex` crate allows one expression by default.
@@ -44,11 +43,6 @@ impl Pattern {
 
 pub(crate) fn config() -> meta::Config {
     meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT))
-}
-
-/// The syntax of one expression, for automata of several.
-pub(crate) fn syntax() -> syntax::Config {
-    syntax::Config::new()
 }
 
 /// The literal text after a `^` that binds the whole expression.

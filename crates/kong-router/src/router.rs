@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::compile::{Subsystem, compile};
 use crate::flavor::Flavor;
-use crate::matcher::{Facts, Match, Matcher, Target};
+use crate::index::{HeaderNames, Index, Places, Ranked, Trie};
+use crate::matcher::{Facts, Match, Matcher, Target, Test};
 use crate::pattern::PatternCache;
 use crate::request::RequestQuery;
 
@@ -65,7 +66,37 @@ pub struct Router<T> {
     flavor: Flavor,
     subsystem: Subsystem,
     patterns: Arc<PatternCache>,
-    matchers: Vec<Arc<Matcher<T>>>,
+    routes: Trie<Filed<T>>,
+    len: usize,
+    index: Index<T>,
+    uses: FieldUses,
+}
+
+/// The matchers of one route.
+struct Filed<T> {
+    matchers: Arc<[Arc<Matcher<T>>]>,
+}
+
+/// Which fields of a request some route looks at. One that is not UTF-8 makes the request match nothing.
+#[derive(Clone, Default)]
+struct FieldUses {
+    hosts: usize,
+    paths: usize,
+    headers: HeaderNames,
+}
+
+impl<T> Clone for Filed<T> {
+    fn clone(&self) -> Self {
+        Filed {
+            matchers: Arc::clone(&self.matchers),
+        }
+    }
+}
+
+impl<T> Ranked for Filed<T> {
+    fn top(&self) -> u64 {
+        0
+    }
 }
 
 impl<T> Clone for Router<T> {
@@ -74,7 +105,10 @@ impl<T> Clone for Router<T> {
             flavor: self.flavor,
             subsystem: self.subsystem,
             patterns: Arc::clone(&self.patterns),
-            matchers: self.matchers.clone(),
+            routes: self.routes.clone(),
+            len: self.len,
+            index: self.index.clone(),
+            uses: self.uses.clone(),
         }
     }
 }
@@ -95,8 +129,26 @@ impl<T> Router<T> {
             flavor,
             subsystem,
             patterns: Arc::default(),
-            matchers: Vec::new(),
+            routes: Trie::default(),
+            len: 0,
+            index: Index::default(),
+            uses: FieldUses::default(),
         }
+    }
+
+    /// The rules that decide.
+    pub fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
+    /// How many routes there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no routes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The table after `changes`. The old one stays as it is; the cost is in proportion to the changes.
@@ -106,6 +158,7 @@ impl<T> Router<T> {
     pub fn apply(&self, changes: impl IntoIterator<Item = RouteChange<T>>) -> (Self, RouteErrors) {
         let mut router = self.clone();
         let mut errors = RouteErrors::default();
+        let mut with_regexes = Vec::new();
         for change in changes {
             match change {
                 RouteChange::Remove(id) => router.remove(id),
@@ -116,7 +169,7 @@ impl<T> Router<T> {
                     }
                     let target = Arc::new(Target { route, payload });
                     match compile(router.flavor, router.subsystem, &target, &router.patterns) {
-                        Ok(matchers) => router.matchers.extend(matchers.into_iter().map(Arc::new)),
+                        Ok(matchers) => with_regexes.extend(router.insert(matchers)),
                         Err(reason) => errors.0.push(RouteError {
                             route: target.route.id,
                             reason,
@@ -125,18 +178,115 @@ impl<T> Router<T> {
                 }
             }
         }
-        router.matchers.sort_by_key(|matcher| std::cmp::Reverse(matcher.rank));
+        // What would otherwise be built while a request waits.
+        for places in &with_regexes {
+            router.index.prepare(places);
+        }
         (router, errors)
     }
 
+    /// Puts the matchers of one route in. Answers where those with regexes are.
+    fn insert(&mut self, matchers: Vec<Matcher<T>>) -> Vec<Places> {
+        let matchers: Arc<[Arc<Matcher<T>>]> = matchers.into_iter().map(Arc::new).collect();
+        let Some(first) = matchers.first() else {
+            return Vec::new();
+        };
+        let mut with_regexes = Vec::new();
+        for matcher in matchers.iter() {
+            let places = matcher.test.places();
+            self.index.insert(matcher, &places);
+            self.uses.add(&matcher.test);
+            if !matcher.test.path_regexes().is_empty() {
+                with_regexes.push(places);
+            }
+        }
+        let key = route_key(first.target.route.id);
+        self.routes.update(&key, &mut |filed| {
+            *filed = Some(Filed {
+                matchers: Arc::clone(&matchers),
+            })
+        });
+        self.len += 1;
+        with_regexes
+    }
+
     fn remove(&mut self, id: Uuid) {
-        self.matchers.retain(|matcher| matcher.target.route.id != id);
+        let mut removed = None;
+        self.routes.update(&route_key(id), &mut |filed| removed = filed.take());
+        if let Some(filed) = removed {
+            self.len -= 1;
+            for matcher in filed.matchers.iter() {
+                self.index.remove(matcher, &matcher.test.places());
+                self.uses.remove(&matcher.test);
+            }
+        }
     }
 
     /// The route of a request, if any matches. Does not allocate on the common path.
+    #[inline]
     pub fn find<'a>(&'a self, query: &RequestQuery<'a>) -> Option<Match<'a, T>> {
         let facts = Facts::new(query);
-        let matcher = self.matchers.iter().find(|matcher| matcher.agrees(&facts))?;
+        if !self.uses.are_readable(&facts) {
+            return None;
+        }
+        let matcher = self.index.find(&facts)?;
         Some(Match { matcher, query: *query })
     }
 }
+
+#[cfg(test)]
+impl<T> Router<T> {
+    pub(crate) fn matchers(&self) -> Vec<&Arc<Matcher<T>>> {
+        let mut all = Vec::new();
+        self.routes.for_each(&mut |filed| all.extend(filed.matchers.iter()));
+        all
+    }
+
+    /// Whether no trace of a route is left.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.routes.is_empty()
+            && self.index.is_empty()
+            && self.uses.headers.is_empty()
+            && self.uses.paths + self.uses.hosts == 0
+    }
+}
+
+/// The id in steps of four bits, which keeps the nodes of the map small: they are copied with every change.
+fn route_key(id: Uuid) -> [u8; 32] {
+    let mut key = [0; 32];
+    for (pair, byte) in key.chunks_exact_mut(2).zip(id.as_bytes()) {
+        pair.copy_from_slice(&[byte >> 4, byte & 15]);
+    }
+    key
+}
+
+impl FieldUses {
+    fn add(&mut self, test: &Test) {
+        let Test::Classic(classic) = test;
+        self.hosts += usize::from(!classic.hosts.is_empty());
+        self.paths += usize::from(!classic.prefixes.is_empty() || !classic.regexes.is_empty());
+        for rule in &classic.headers {
+            self.headers.add(&rule.name);
+        }
+    }
+
+    fn remove(&mut self, test: &Test) {
+        let Test::Classic(classic) = test;
+        self.hosts -= usize::from(!classic.hosts.is_empty());
+        self.paths -= usize::from(!classic.prefixes.is_empty() || !classic.regexes.is_empty());
+        for rule in &classic.headers {
+            self.headers.remove(&rule.name);
+        }
+    }
+
+    #[inline]
+    fn are_readable(&self, facts: &Facts<'_>) -> bool {
+        let is_text = |bytes: &[u8]| bytes.is_ascii() || std::str::from_utf8(bytes).is_ok();
+        (self.paths == 0 || is_text(facts.query.path))
+            && (self.hosts == 0 || facts.host.is_none_or(is_text))
+            && (self.headers.is_empty() || !self.headers.any(facts.query.headers, &mut |_, value| !is_text(value)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
