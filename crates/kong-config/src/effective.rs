@@ -43,6 +43,15 @@ impl Config {
         members
     }
 
+    /// Each property's value as text, secrets masked: what `--vv` prints.
+    pub fn effective_texts(&self) -> BTreeMap<String, String> {
+        let texts = self.effective().into_iter().map(|(name, value)| match value {
+            ConfigValue::Text(text) => (name, text),
+            value => (name, serde_json::Value::from(&value).to_string()),
+        });
+        texts.collect()
+    }
+
     fn add_derived(&self, members: &mut BTreeMap<String, ConfigValue>) {
         let text = |text: &str| ConfigValue::Text(text.to_owned());
         members.insert("prefix".into(), text(&self.prefix.path.to_string_lossy()));
