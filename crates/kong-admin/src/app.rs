@@ -49,6 +49,8 @@ pub struct AdminContext {
     pub plugin_routes: Vec<PluginRoute>,
     /// Largest request body in bytes.
     pub max_body: usize,
+    /// Longest pause between two pieces of a request body.
+    pub body_timeout: Duration,
 }
 
 impl AdminContext {
@@ -64,6 +66,7 @@ impl AdminContext {
             wasm: false,
             plugin_routes: Vec::new(),
             max_body: MAX_BODY,
+            body_timeout: BODY_TIMEOUT,
         }
     }
 }
@@ -94,6 +97,7 @@ pub(crate) struct Admin {
     /// Absent on the Status API, which browsers do not call.
     cors: Option<Cors>,
     max_body: usize,
+    body_timeout: Duration,
 }
 
 /// The Admin API.
@@ -135,6 +139,7 @@ fn router(context: AdminContext, mut routes: Routes, cors: Option<Cors>) -> Rout
         headers: context.headers,
         cors,
         max_body: context.max_body,
+        body_timeout: context.body_timeout,
     };
     Router::new().fallback(handle).with_state(Arc::new(admin))
 }
@@ -201,7 +206,7 @@ async fn answer(admin: &Arc<Admin>, request: Request) -> AdminResponse {
     };
     let body = match media {
         crate::transport::Media::None => Bytes::new(),
-        _ => match read_body(body, admin.max_body).await {
+        _ => match read_body(body, admin).await {
             Ok(body) => body,
             Err(refusal) => return refusal,
         },
@@ -230,17 +235,17 @@ async fn answer(admin: &Arc<Admin>, request: Request) -> AdminResponse {
         .unwrap_or_else(AdminResponse::from)
 }
 
-/// The body, at most `limit` bytes of it and without long pauses.
-async fn read_body(mut body: Body, limit: usize) -> Result<Bytes, AdminResponse> {
+/// The body, limited in size and in the pauses it makes.
+async fn read_body(mut body: Body, admin: &Admin) -> Result<Bytes, AdminResponse> {
     let mut read = BytesMut::new();
     loop {
-        match tokio::time::timeout(BODY_TIMEOUT, body.frame()).await {
+        match tokio::time::timeout(admin.body_timeout, body.frame()).await {
             Err(_) => return Err(AdminResponse::page(408, "Request Time-out")),
             Ok(None) => return Ok(read.freeze()),
             Ok(Some(Err(_))) => return Err(AdminResponse::page(400, "Bad Request")),
             Ok(Some(Ok(frame))) => {
                 let Some(data) = frame.data_ref() else { continue };
-                if read.len() + data.len() > limit {
+                if read.len() + data.len() > admin.max_body {
                     return Err(AdminResponse::page(413, "Request Entity Too Large"));
                 }
                 read.extend_from_slice(data);

@@ -7,6 +7,7 @@ mod decode;
 mod respond;
 mod serve;
 mod target;
+mod timed_stream;
 
 pub use cors::Cors;
 pub use respond::HeaderOptions;

@@ -2,23 +2,21 @@
 //! off after a while, so that they cannot keep connections for themselves.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+
+use super::timed_stream::TimedStream;
 
 /// How a listener serves.
 #[derive(Clone)]
@@ -91,7 +89,7 @@ async fn serve_connection(
     options: ServeOptions,
     drain: watch::Receiver<bool>,
 ) {
-    let stream = TimedWrites::new(stream, options.write_timeout);
+    let stream = TimedStream::new(stream, options.head_timeout, options.write_timeout);
     match &options.tls {
         None => serve_http(stream, router, &options, drain).await,
         Some(config) => {
@@ -113,7 +111,8 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(options.head_timeout);
+        .header_read_timeout(options.head_timeout)
+        .title_case_headers(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -142,66 +141,5 @@ where
 async fn drained(drain: &mut watch::Receiver<bool>) {
     if drain.wait_for(|draining| *draining).await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-pin_project! {
-    /// A stream whose writes fail when the other side takes nothing for too long.
-    struct TimedWrites<S> {
-        #[pin]
-        stream: S,
-        timeout: Duration,
-        #[pin]
-        timer: Sleep,
-        waiting: bool,
-    }
-}
-
-impl<S> TimedWrites<S> {
-    fn new(stream: S, timeout: Duration) -> Pin<Box<Self>> {
-        Box::pin(Self {
-            stream,
-            timeout,
-            timer: tokio::time::sleep(timeout),
-            waiting: false,
-        })
-    }
-
-    fn timed<T>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        operation: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        let mut this = self.project();
-        if let Poll::Ready(result) = operation(this.stream, cx) {
-            *this.waiting = false;
-            return Poll::Ready(result);
-        }
-        if !*this.waiting {
-            *this.waiting = true;
-            this.timer.as_mut().reset(Instant::now() + *this.timeout);
-        }
-        ready!(this.timer.poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead> AsyncRead for TimedWrites<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite> AsyncWrite for TimedWrites<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.timed(cx, |stream, cx| stream.poll_write(cx, buf))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.timed(cx, |stream, cx| stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.timed(cx, |stream, cx| stream.poll_shutdown(cx))
     }
 }
