@@ -173,18 +173,18 @@ async fn answer(admin: &Arc<Admin>, request: Request) -> AdminResponse {
         Ok(target) => target,
         Err(_) => return AdminResponse::page(400, "Bad Request"),
     };
-    // The gate comes before routing: a type that is not read is 415 even where there is nothing.
     let declared = parts
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|n| n > admin.max_body as u64) {
+        return AdminResponse::page(413, "Request Entity Too Large");
+    }
+    // The gate comes before routing: a type that is not read is 415 even where there is nothing.
     let has_body = declared.is_some_and(|n| n > 0) || parts.headers.contains_key(header::TRANSFER_ENCODING);
     let Some(media) = media_type(&parts.method, target.path, &parts.headers, has_body) else {
         return AdminResponse::page(415, "Unsupported Media Type");
     };
-    if declared.is_some_and(|n| n > admin.max_body as u64) {
-        return AdminResponse::page(413, "Request Entity Too Large");
-    }
     let Some((endpoint, values)) = admin.table.find(target.path) else {
         return ApiError::NotFound.into();
     };

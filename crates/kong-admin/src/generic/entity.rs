@@ -60,10 +60,11 @@ async fn patch_input(
     schema: &Arc<Schema>,
     key: &EntityKey,
 ) -> Result<Object, ApiError> {
-    if schema.polymorphic.is_some() && matches!(req.input, Input::Form(_)) {
-        if let Some(stored) = admin.dao.select(schema, key).await? {
-            return Ok(variant_input(req, schema, &stored));
-        }
+    if schema.polymorphic.is_some()
+        && matches!(req.input, Input::Form(_))
+        && let Some(stored) = admin.dao.select(schema, key).await?
+    {
+        return Ok(variant_input(req, schema, &stored));
     }
     Ok(req.entity(schema))
 }

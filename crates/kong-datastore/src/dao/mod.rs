@@ -9,6 +9,9 @@
 //! Writes are split in two for entities that are written together (a certificate and its SNIs): `prepare_*` does
 //! everything up to the write, [`Dao::commit`] writes any number of prepared rows at once.
 
+// An error object is as large as the answer that it becomes, and as rare.
+#![allow(clippy::result_large_err)]
+
 mod failure;
 mod foreign;
 mod key;

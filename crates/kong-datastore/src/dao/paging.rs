@@ -91,11 +91,8 @@ pub(super) fn tag_filter(text: &[u8]) -> Result<TagFilter, ErrorObject> {
     if text.is_empty() {
         return refuse("cannot be null");
     }
-    let legal = |b: &u8| matches!(b, 0x20..=0x7E | 0x80..=0xF4);
-    let Some(text) = std::str::from_utf8(text)
-        .ok()
-        .filter(|t| t.as_bytes().iter().all(|b| legal(b)))
-    else {
+    let legal = |text: &str| text.bytes().all(|b| matches!(b, 0x20..=0x7E | 0x80..=0xF4));
+    let Some(text) = std::str::from_utf8(text).ok().filter(|text| legal(text)) else {
         return refuse("invalid filter syntax");
     };
     let any = text.contains('/');
