@@ -50,6 +50,9 @@ pub trait PluginDefinition: Plugin + Sized {
     /// After every change to the set of enabled instances.
     fn configure(_state: &Arc<Self::State>, _instances: &[Instance], _env: &PluginEnv) {}
 
+    /// Log files were rotated (`SIGUSR1`): open them anew.
+    fn reopen(_state: &Arc<Self::State>) {}
+
     /// Routes added to the Admin or Status API.
     fn routes(_state: &Arc<Self::State>, _env: &PluginEnv) -> Vec<AdminRoute> {
         Vec::new()
@@ -99,6 +102,10 @@ impl<P: PluginDefinition> PluginKind for Compiled<P> {
 
     fn configure(&self, instances: &[Instance], env: &PluginEnv) {
         P::configure(&self.state, instances, env);
+    }
+
+    fn reopen(&self) {
+        P::reopen(&self.state);
     }
 
     fn routes(&self, env: &PluginEnv) -> Vec<AdminRoute> {

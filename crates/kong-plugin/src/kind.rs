@@ -114,6 +114,9 @@ pub trait PluginKind: Send + Sync + 'static {
     /// [`PluginKind::observes_instances`].
     fn configure(&self, _instances: &[Instance], _env: &PluginEnv) {}
 
+    /// Log files were rotated (`SIGUSR1`): open them anew.
+    fn reopen(&self) {}
+
     /// Routes added to the Admin or Status API.
     fn routes(&self, _env: &PluginEnv) -> Vec<AdminRoute> {
         Vec::new()

@@ -115,7 +115,7 @@ pub fn http(exchange: &Exchange, workspace: Uuid) -> Result<Map<String, Value>, 
         entry.insert("tries".into(), tries(&exchange.tries));
     }
     if let Some(credential) = &exchange.credential {
-        entry.insert("authenticated_entity".into(), json!({ "id": credential.id }));
+        entry.insert("authenticated_entity".into(), json!({ "id": credential.id.as_deref() }));
     }
     if let Some(route) = &exchange.route {
         entry.insert("route".into(), entity(&**route, Some(workspace)));

@@ -1,1 +1,27 @@
-//! (in the making)
+//! The bundled plugins, one module each, grouped as in the reference. Uses nothing but the SDK.
+//!
+//! ```
+//! let names: Vec<String> =
+//!     kong_plugins::bundled().iter().map(|kind| kind.descriptor().name.clone()).collect();
+//! assert!(names.contains(&"key-auth".to_owned()));
+//! ```
+
+pub mod auth;
+pub mod log;
+pub mod security;
+pub mod traffic;
+
+use std::sync::Arc;
+
+use kong_plugin::{PluginKind, kind};
+
+/// One kind of each bundled plugin, with fresh state: a node makes this list once.
+pub fn bundled() -> Vec<Arc<dyn PluginKind>> {
+    vec![
+        kind::<auth::KeyAuth>(),
+        kind::<log::FileLog>(),
+        kind::<security::RequestTermination>(),
+        kind::<traffic::CorrelationId>(),
+        kind::<traffic::RateLimiting>(),
+    ]
+}

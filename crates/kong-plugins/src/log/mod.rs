@@ -1,0 +1,5 @@
+//! Where log entries go.
+
+pub mod file_log;
+
+pub use file_log::FileLog;

@@ -1,0 +1,7 @@
+//! How much may come, and where it goes.
+
+pub mod correlation_id;
+pub mod rate_limiting;
+
+pub use correlation_id::CorrelationId;
+pub use rate_limiting::RateLimiting;
