@@ -37,7 +37,10 @@ impl AccessLog {
     /// What the file system reports.
     pub fn open(path: PathBuf) -> io::Result<Self> {
         let file = append(&path)?;
-        Ok(AccessLog { path: Arc::new(path), file: Arc::new(ArcSwap::from_pointee(file)) })
+        Ok(AccessLog {
+            path: Arc::new(path),
+            file: Arc::new(ArcSwap::from_pointee(file)),
+        })
     }
 
     /// Opens the file anew (USR1, after log rotation).
@@ -78,9 +81,19 @@ fn append(path: &PathBuf) -> io::Result<File> {
 /// kong_request_id: "$kong_request_id"`
 fn line(out: &mut Vec<u8>, exchange: &Exchange, body_bytes: u64) {
     let head = &exchange.head;
-    let status = if exchange.is_client_gone { 499 } else { exchange.status().unwrap_or(499) };
+    let status = if exchange.is_client_gone {
+        499
+    } else {
+        exchange.status().unwrap_or(499)
+    };
     // Writing into memory does not fail.
-    let _ = write!(out, "{} - - [{}] \"{} ", exchange.client.ip, local_time(exchange.timings.wall), exchange.method());
+    let _ = write!(
+        out,
+        "{} - - [{}] \"{} ",
+        exchange.client.ip,
+        local_time(exchange.timings.wall),
+        exchange.method()
+    );
     escape(out, head.target());
     let _ = write!(out, " {}\" {status} {body_bytes} \"", head.version.as_str());
     escape(out, head.headers.get("referer").unwrap_or(b"-"));
@@ -103,7 +116,9 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
 
 /// `25/Nov/2026:19:37:27 +0000`. UTC: finding out the local offset is not safe in a threaded process.
 fn local_time(time: SystemTime) -> String {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (days, rest) = ((seconds / 86_400) as i64, seconds % 86_400);
     // Days to civil date, after H. Hinnant's public algorithm.
@@ -117,7 +132,12 @@ fn local_time(time: SystemTime) -> String {
     let month = if m < 10 { m + 3 } else { m - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let name = MONTHS.get(usize::try_from(month - 1).unwrap_or(0)).unwrap_or(&"Jan");
-    format!("{day:02}/{name}/{year}:{:02}:{:02}:{:02} +0000", rest / 3600, rest / 60 % 60, rest % 60)
+    format!(
+        "{day:02}/{name}/{year}:{:02}:{:02}:{:02} +0000",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ pub(crate) async fn run(exchange: &mut Exchange, settings: &ProxySettings) {
     match read(body).await {
         Ok(body) => exchange.response_body = body,
         Err(reason) => {
-            tracing::error!("response could not be buffered: {reason}, request_id: \"{}\"", exchange.request_id());
+            tracing::error!(
+                "response could not be buffered: {reason}, request_id: \"{}\"",
+                exchange.request_id()
+            );
             replace(exchange, settings, Producer::Core, 502);
             return;
         }
@@ -49,7 +52,9 @@ async fn read(mut body: Body) -> Result<Body, String> {
 }
 
 fn replace(exchange: &mut Exchange, settings: &ProxySettings, producer: Producer, status: u16) {
-    let (head, body) = with_asker(exchange, |asker| local::document(producer, status, None, asker, settings));
+    let (head, body) = with_asker(exchange, |asker| {
+        local::document(producer, status, None, asker, settings)
+    });
     exchange.source = Source::Error;
     put(exchange, head, body);
 }
@@ -61,6 +66,8 @@ fn put(exchange: &mut Exchange, head: ResponseHead, body: Body) {
 
 fn with_asker<T>(exchange: &Exchange, f: impl FnOnce(&Asker<'_>) -> T) -> T {
     let id = exchange.id;
-    f(&Asker::new(Some(&exchange.head), std::str::from_utf8(&id).unwrap_or_default()))
+    f(&Asker::new(
+        Some(&exchange.head),
+        std::str::from_utf8(&id).unwrap_or_default(),
+    ))
 }
-

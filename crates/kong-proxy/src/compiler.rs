@@ -113,8 +113,10 @@ impl Compiler {
 
     /// Replaces the whole configuration (`POST /config`, first load). Plugin instances whose row is unchanged survive.
     pub fn replace(&mut self, rows: impl IntoIterator<Item = (String, Row)>) -> Snapshot {
-        let mut gone: HashMap<&str, BTreeSet<Uuid>> =
-            COMPILED_ENTITIES.iter().map(|entity| (*entity, self.ids(entity).into_iter().collect())).collect();
+        let mut gone: HashMap<&str, BTreeSet<Uuid>> = COMPILED_ENTITIES
+            .iter()
+            .map(|entity| (*entity, self.ids(entity).into_iter().collect()))
+            .collect();
         let mut changes = Vec::new();
         for (entity, row) in rows {
             if let (Some(gone), Some(id)) = (gone.get_mut(entity.as_str()), row_id(&row)) {
@@ -143,11 +145,15 @@ impl Compiler {
         let was_enabled = self.services.get(&id).is_none_or(|service| service.enabled);
         let is_enabled = service.as_ref().is_none_or(|service| service.enabled);
         if was_enabled != is_enabled {
-            route_changes.touched.extend(self.routes_of_service.get(&id).into_iter().flatten());
+            route_changes
+                .touched
+                .extend(self.routes_of_service.get(&id).into_iter().flatten());
         }
         match service {
             Some(service) => {
-                self.snapshot.services.insert(id, Arc::new(ServiceEntry::new(service.clone())));
+                self.snapshot
+                    .services
+                    .insert(id, Arc::new(ServiceEntry::new(service.clone())));
                 self.services.insert(id, service);
             }
             None => {
@@ -213,18 +219,31 @@ impl Compiler {
             Some(ForeignKey { id }) => self.services.get(&id).is_none_or(|service| service.enabled),
             None => true,
         };
-        is_enabled && route.protocols.iter().any(|protocol| matches!(protocol, Http | Https | Grpc | Grpcs))
+        is_enabled
+            && route
+                .protocols
+                .iter()
+                .any(|protocol| matches!(protocol, Http | Https | Grpc | Grpcs))
     }
 
     fn change_plugin(&mut self, change: RowChange) {
         match change {
             RowChange::Gone(id) => self.plugins.remove(id),
             RowChange::Put(row) => {
-                let ws_id = row.get("ws_id").and_then(Value::as_str).and_then(|id| id.parse().ok()).unwrap_or_default();
-                let Some(row) = decode::<PluginRow>("plugins", row) else { return };
+                let ws_id = row
+                    .get("ws_id")
+                    .and_then(Value::as_str)
+                    .and_then(|id| id.parse().ok())
+                    .unwrap_or_default();
+                let Some(row) = decode::<PluginRow>("plugins", row) else {
+                    return;
+                };
                 use Protocol::{Grpc, Grpcs, Http, Https};
                 let is_http = row.protocols.is_empty()
-                    || row.protocols.iter().any(|protocol| matches!(protocol, Http | Https | Grpc | Grpcs));
+                    || row
+                        .protocols
+                        .iter()
+                        .any(|protocol| matches!(protocol, Http | Https | Grpc | Grpcs));
                 if !row.enabled || !is_http {
                     self.plugins.remove(row.id);
                     return;

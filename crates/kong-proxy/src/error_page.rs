@@ -239,7 +239,10 @@ pub fn has_stock_page(status: u16) -> bool {
 
 /// Whether a bodyless `exit` with this status gets the error document of the proxy core.
 pub fn has_core_document(status: u16) -> bool {
-    matches!(status, 400 | 404 | 405 | 411 | 412 | 413 | 414 | 417 | 500 | 502 | 503 | 504)
+    matches!(
+        status,
+        400 | 404 | 405 | 411 | 412 | 413 | 414 | 417 | 500 | 502 | 503 | 504
+    )
 }
 
 /// The server's stock page.
@@ -271,7 +274,11 @@ pub fn stock_page(status: u16) -> String {
 
 /// Content type of a stock page.
 pub fn stock_page_type(status: u16) -> &'static str {
-    if matches!(status, 301 | 302) { "text/html" } else { "text/html; charset=UTF-8" }
+    if matches!(status, 301 | 302) {
+        "text/html"
+    } else {
+        "text/html; charset=UTF-8"
+    }
 }
 
 #[cfg(test)]
@@ -283,7 +290,12 @@ mod tests {
         let rows = [
             (Producer::Gateway, None, None, Format::Json),
             (Producer::Gateway, Some("text/html"), None, Format::Html),
-            (Producer::Gateway, Some("text/plain;q=0.5, application/xml"), None, Format::Xml),
+            (
+                Producer::Gateway,
+                Some("text/plain;q=0.5, application/xml"),
+                None,
+                Format::Xml,
+            ),
             (Producer::Gateway, Some("text/*"), None, Format::Plain),
             (Producer::Gateway, Some("text/xml"), None, Format::Json),
             (Producer::Gateway, Some("TEXT/HTML"), None, Format::Json),
@@ -304,8 +316,14 @@ mod tests {
     #[test]
     fn documents_hold_message_and_id() {
         let t = Templates::default();
-        assert_eq!(t.render(Format::Json, "No", "1f"), "{\n  \"message\":\"No\",\n  \"request_id\":\"1f\"\n}");
+        assert_eq!(
+            t.render(Format::Json, "No", "1f"),
+            "{\n  \"message\":\"No\",\n  \"request_id\":\"1f\"\n}"
+        );
         assert_eq!(t.render(Format::Plain, "No", "1f"), "No\nrequest_id: 1f\n");
-        assert_eq!(t.render(Format::Json, "a\"b", "1f"), "{\n  \"message\":\"a\\\"b\",\n  \"request_id\":\"1f\"\n}");
+        assert_eq!(
+            t.render(Format::Json, "a\"b", "1f"),
+            "{\n  \"message\":\"a\\\"b\",\n  \"request_id\":\"1f\"\n}"
+        );
     }
 }

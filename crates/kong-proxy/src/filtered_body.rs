@@ -19,7 +19,11 @@ pub(crate) struct FilteredBody {
 
 impl FilteredBody {
     pub(crate) fn new(inner: Body, flight: Rc<RefCell<InFlight>>) -> Self {
-        FilteredBody { inner, flight, is_done: false }
+        FilteredBody {
+            inner,
+            flight,
+            is_done: false,
+        }
     }
 
     fn filter(&self, chunk: &mut Bytes, is_last: bool) {

@@ -18,7 +18,10 @@ pub(crate) struct InFlight {
 impl InFlight {
     pub(crate) fn new(worker: Rc<Worker>, exchange: Box<Exchange>) -> Self {
         worker.stats.request_started();
-        InFlight { worker, exchange: Some(exchange) }
+        InFlight {
+            worker,
+            exchange: Some(exchange),
+        }
     }
 
     /// The exchange; `None` only after the log phase.
@@ -28,7 +31,9 @@ impl InFlight {
 
     /// Runs the log phase.
     pub(crate) fn finish(&mut self, report: SendReport) {
-        let Some(mut exchange) = self.exchange.take() else { return };
+        let Some(mut exchange) = self.exchange.take() else {
+            return;
+        };
         exchange.timings.finished = Some(Instant::now());
         exchange.bytes_sent = report.bytes_sent;
         exchange.is_client_gone = report.aborted;
@@ -51,6 +56,9 @@ impl FinishHook for InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.finish(SendReport { aborted: true, ..SendReport::default() });
+        self.finish(SendReport {
+            aborted: true,
+            ..SendReport::default()
+        });
     }
 }

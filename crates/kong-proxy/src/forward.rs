@@ -48,7 +48,11 @@ impl Forwarding {
 pub(crate) fn bare_host(host: Option<&[u8]>) -> Vec<u8> {
     let Some(host) = host else { return b"kong".to_vec() };
     let name = match host.first() {
-        Some(b'[') => host.iter().position(|b| *b == b']').and_then(|end| host.get(..=end)).unwrap_or(host),
+        Some(b'[') => host
+            .iter()
+            .position(|b| *b == b']')
+            .and_then(|end| host.get(..=end))
+            .unwrap_or(host),
         _ => host.split(|b| *b == b':').next().unwrap_or_default(),
     };
     name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()
@@ -56,7 +60,9 @@ pub(crate) fn bare_host(host: Option<&[u8]>) -> Vec<u8> {
 
 /// Whether the client asks for a WebSocket.
 pub(crate) fn is_websocket_upgrade(headers: &HeaderBlock) -> bool {
-    headers.get("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
+    headers
+        .get("upgrade")
+        .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// The header lines for the upstream, without `Host`, `Connection`, `Upgrade` and the framing, which the client writes.
@@ -69,12 +75,21 @@ pub(crate) fn upstream_headers(
     let mut headers = exchange.head.headers.clone();
     let is_upgrade = is_websocket_upgrade(&headers);
     remove_listed(&mut headers, is_upgrade);
-    for name in ["keep-alive", "expect", "proxy", "proxy-connection", "upgrade", "connection"] {
+    for name in [
+        "keep-alive",
+        "expect",
+        "proxy",
+        "proxy-connection",
+        "upgrade",
+        "connection",
+    ] {
         headers.remove(name);
     }
     if headers.contains("te") {
-        let has_trailers =
-            headers.get_all("te").any(|te| te.split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers")));
+        let has_trailers = headers.get_all("te").any(|te| {
+            te.split(|b| *b == b',')
+                .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        });
         if has_trailers {
             headers.set("TE", "trailers");
         } else {
@@ -125,7 +140,10 @@ pub(crate) fn upstream_headers(
 /// Removes what the client's `Connection` lists.
 fn remove_listed(headers: &mut HeaderBlock, is_upgrade: bool) {
     let Some(first) = headers.get("connection") else { return };
-    if [&b"keep-alive"[..], b"close", b"upgrade"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
+    if [&b"keep-alive"[..], b"close", b"upgrade"]
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
+    {
         return;
     }
     let listed: Vec<String> = headers
@@ -134,7 +152,9 @@ fn remove_listed(headers: &mut HeaderBlock, is_upgrade: bool) {
         .map(|token| String::from_utf8_lossy(token.trim_ascii()).into_owned())
         .collect();
     for name in listed {
-        let is_word = ["close", "keep-alive"].iter().any(|word| name.eq_ignore_ascii_case(word));
+        let is_word = ["close", "keep-alive"]
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word));
         if !is_word && !(is_upgrade && name.eq_ignore_ascii_case("upgrade")) {
             headers.remove(&name);
         }

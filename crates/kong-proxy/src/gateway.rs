@@ -39,12 +39,18 @@ impl Gateway {
     /// For a new client connection of this worker; counted in its statistics until dropped.
     pub fn connection(worker: Rc<Worker>) -> Self {
         worker.stats.connection_opened();
-        Gateway { worker, counts_connection: true }
+        Gateway {
+            worker,
+            counts_connection: true,
+        }
     }
 
     /// For requests that arrive by other ways than a connection.
     pub fn detached(worker: Rc<Worker>) -> Self {
-        Gateway { worker, counts_connection: false }
+        Gateway {
+            worker,
+            counts_connection: false,
+        }
     }
 }
 
@@ -94,7 +100,9 @@ async fn serve(worker: Rc<Worker>, request: Request) -> Response {
     // Limits on heads and bodies, and malformed requests, were dealt with by the codec. A request id, the client's
     // address and the normalised path are there from the start.
     let mut flight = worker.exchange(request, &snapshot);
-    let Some(exchange) = flight.exchange() else { return Response::status(500) };
+    let Some(exchange) = flight.exchange() else {
+        return Response::status(500);
+    };
     let outcome = decide(&worker, &snapshot, exchange).await;
     respond(worker, flight, outcome).await
 }
@@ -112,7 +120,10 @@ async fn decide(worker: &Rc<Worker>, snapshot: &Snapshot, exchange: &mut Exchang
     let forwarding = Forwarding::of(exchange);
     let Some(routed) = route(snapshot, exchange) else {
         pipeline::collect_global(exchange);
-        return Outcome::Local(Source::Exit, LocalResponse::error(404, "no Route matched with those values"));
+        return Outcome::Local(
+            Source::Exit,
+            LocalResponse::error(404, "no Route matched with those values"),
+        );
     };
 
     // HTTPS enforcement and protocol mismatches come before any plugin.
@@ -128,7 +139,10 @@ async fn decide(worker: &Rc<Worker>, snapshot: &Snapshot, exchange: &mut Exchang
         return outcome;
     }
     if exchange.upstream.is_none() {
-        return Outcome::Local(Source::Exit, LocalResponse::error(503, "no Service found with those values"));
+        return Outcome::Local(
+            Source::Exit,
+            LocalResponse::error(503, "no Service found with those values"),
+        );
     }
 
     // A buffered request can be sent again to another peer, with its length.
@@ -154,13 +168,19 @@ async fn decide(worker: &Rc<Worker>, snapshot: &Snapshot, exchange: &mut Exchang
 /// From the head of a response to the response.
 async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> Response {
     let settings = worker.settings.clone();
-    let Some(exchange) = flight.exchange() else { return Response::status(500) };
+    let Some(exchange) = flight.exchange() else {
+        return Response::status(500);
+    };
     let mut tunnel = None;
     let mut upstream_status = None;
     let (source, head, body) = match outcome {
         Outcome::Proxied(mut head, body, upgraded) => {
             // What concerns only the hop to the upstream stops here.
-            let keeps_trailer = exchange.head.headers.get("te").is_some_and(|te| te.eq_ignore_ascii_case(b"trailers"));
+            let keeps_trailer = exchange
+                .head
+                .headers
+                .get("te")
+                .is_some_and(|te| te.eq_ignore_ascii_case(b"trailers"));
             response_head::strip_hop_by_hop(&mut head, keeps_trailer, upgraded.is_some().then_some("websocket"));
             upstream_status = Some(head.status);
             tunnel = upgraded;
@@ -203,7 +223,11 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
     let body = std::mem::take(&mut exchange.response_body);
     let read = exchange.upstream.as_ref().map(|upstream| upstream.timeouts);
     let filters = tunnel.is_none() && pipeline::has_phase(exchange, Phases::BODY_FILTER);
-    let mut response = if filters { filter(flight, head, body) } else { finish(flight, head, body) };
+    let mut response = if filters {
+        filter(flight, head, body)
+    } else {
+        finish(flight, head, body)
+    };
     if let (Some(tunnel), Some(timeouts)) = (tunnel, read) {
         tunnel.into_upgrade(timeouts.read, timeouts.write).attach(&mut response);
     }
@@ -267,7 +291,9 @@ struct Headers<'a>(&'a HeaderBlock);
 
 impl HeaderLookup for Headers<'_> {
     fn any(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.0.iter().any(|(received, value)| header_name_matches(received, name) && visit(value))
+        self.0
+            .iter()
+            .any(|(received, value)| header_name_matches(received, name) && visit(value))
     }
 
     fn any_field(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool {
@@ -300,8 +326,11 @@ fn route(snapshot: &Snapshot, exchange: &mut Exchange) -> Option<Routed> {
     let stripped = StrippedPath::new(entry.route.strip_path, matched.as_deref());
     let upstream = service.map(|service| upstream_request(service, &entry, &exchange.path, stripped));
     let stripped = stripped.forwarded_prefix().map(<[u8]>::to_vec);
-    exchange.captures =
-        captures.iter().flat_map(|c| c.iter()).map(|(key, value)| (key.to_string(), value.to_owned())).collect();
+    exchange.captures = captures
+        .iter()
+        .flat_map(|c| c.iter())
+        .map(|(key, value)| (key.to_string(), value.to_owned()))
+        .collect();
     exchange.service = service.map(|service| service.service.clone());
     exchange.route = Some(entry.route.clone());
     exchange.upstream = upstream;
@@ -347,7 +376,9 @@ fn refuse_protocol(entry: &RouteEntry, exchange: &Exchange, forwarding: &Forward
         return Some(Outcome::Ready(Source::Exit, Box::new(head), body));
     }
     if entry.is_grpc {
-        let is_grpc = exchange.header("content-type").is_some_and(|t| t.starts_with("application/grpc"));
+        let is_grpc = exchange
+            .header("content-type")
+            .is_some_and(|t| t.starts_with("application/grpc"));
         if !is_grpc {
             let response = LocalResponse::error(415, "Non-gRPC request matched gRPC route");
             return Some(Outcome::Local(Source::Exit, response));

@@ -19,7 +19,11 @@ pub(crate) struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     pub(crate) fn new(head: Option<&'a RequestHead>, request_id: &'a str) -> Self {
-        Asker { headers: head.map(|head| &head.headers), version: head.map_or(Version::Http11, |h| h.version), request_id }
+        Asker {
+            headers: head.map(|head| &head.headers),
+            version: head.map_or(Version::Http11, |h| h.version),
+            request_id,
+        }
     }
 
     fn content_type(&self) -> Option<&str> {
@@ -39,7 +43,11 @@ impl<'a> Asker<'a> {
         let mut lines = headers.get_all("accept");
         let first = String::from_utf8_lossy(lines.next()?);
         let rest: Vec<Cow<'_, str>> = lines.map(String::from_utf8_lossy).collect();
-        Some(if rest.is_empty() { first } else { format!("{first},{}", rest.join(",")).into() })
+        Some(if rest.is_empty() {
+            first
+        } else {
+            format!("{first},{}", rest.join(",")).into()
+        })
     }
 
     fn format(&self, producer: Producer, settings: &ProxySettings) -> Format {
@@ -69,11 +77,15 @@ pub(crate) fn document(
     if format == Format::Grpc {
         let (code, name) = error_page::grpc_status(status);
         head.headers.append("grpc-status", code.to_string());
-        head.headers.append("grpc-message", if producer == Producer::Gateway { name } else { &message });
+        head.headers.append(
+            "grpc-message",
+            if producer == Producer::Gateway { name } else { &message },
+        );
         return (head, Body::Empty);
     }
     // The core's JSON answer to a gRPC client over HTTP/1 has no request id.
-    let is_plain_grpc = producer == Producer::Core && format == Format::Json && asker.accept().is_none() && asker.is_grpc();
+    let is_plain_grpc =
+        producer == Producer::Core && format == Format::Json && asker.accept().is_none() && asker.is_grpc();
     let text = match is_plain_grpc {
         true => format!("{{\"message\":{}}}", Value::from(message.as_ref())),
         false => settings.templates.render(format, &message, asker.request_id),
@@ -117,7 +129,8 @@ pub(crate) fn stock_page(status: u16) -> (ResponseHead, Body) {
 
 fn grpc(status: u16, message: Option<&str>) -> (ResponseHead, Body) {
     let mut head = ResponseHead::new(status);
-    head.headers.append("grpc-status", error_page::grpc_status(status).0.to_string());
+    head.headers
+        .append("grpc-status", error_page::grpc_status(status).0.to_string());
     if let Some(message) = message {
         head.headers.append("grpc-message", message);
     }

@@ -5,9 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use kong_http::{ErrorPages, nginx_page};
-use kong_message::{
-    Body, ConnInfo, HeaderBlock, Method, Request, RequestHead, Response, SendReport, Target, Version,
-};
+use kong_message::{Body, ConnInfo, HeaderBlock, Method, Request, RequestHead, Response, SendReport, Target, Version};
 use kong_plugin::{Source, pipeline};
 
 use crate::error_page::Producer;
@@ -30,7 +28,9 @@ impl Pages {
 impl ErrorPages for Pages {
     fn page(&self, status: u16, head: Option<&RequestHead>, conn: &Rc<ConnInfo>) -> Response {
         let snapshot = self.worker.snapshot();
-        let Some(understood) = head.cloned().or_else(nothing_understood) else { return Response::status(status) };
+        let Some(understood) = head.cloned().or_else(nothing_understood) else {
+            return Response::status(status);
+        };
         let request = Request {
             head: understood,
             body: Body::Empty,
@@ -41,7 +41,9 @@ impl ErrorPages for Pages {
         };
         let mut flight = self.worker.exchange(request, &snapshot);
         let settings = self.worker.settings.clone();
-        let Some(exchange) = flight.exchange() else { return Response::status(status) };
+        let Some(exchange) = flight.exchange() else {
+            return Response::status(status);
+        };
         let (head, body) = match status {
             501 | 505 => {
                 let page = nginx_page(status);
@@ -57,7 +59,10 @@ impl ErrorPages for Pages {
         exchange.response = Some(head);
         pipeline::collect_global(exchange);
         response_head::finish(exchange, &settings, false);
-        let head = exchange.response.clone().unwrap_or_else(|| kong_message::ResponseHead::new(status));
+        let head = exchange
+            .response
+            .clone()
+            .unwrap_or_else(|| kong_message::ResponseHead::new(status));
         let mut response = Response::new(head, body);
         response.on_finish = Some(Box::new(move |report: SendReport| flight.finish(report)));
         response
@@ -67,5 +72,10 @@ impl ErrorPages for Pages {
 /// Stands for a request of which not even the request line was understood.
 fn nothing_understood() -> Option<RequestHead> {
     let target = Target::parse(b"/")?;
-    Some(RequestHead::new(Method::GET, target, Version::Http11, HeaderBlock::new()))
+    Some(RequestHead::new(
+        Method::GET,
+        target,
+        Version::Http11,
+        HeaderBlock::new(),
+    ))
 }

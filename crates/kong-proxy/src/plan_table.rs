@@ -32,7 +32,11 @@ struct ConsumerTable {
 
 impl ConsumerScoped for ConsumerTable {
     fn of_consumer(&self, consumer: Uuid) -> Vec<Arc<Selected>> {
-        self.instances.load().get(&consumer).map(|instances| instances.to_vec()).unwrap_or_default()
+        self.instances
+            .load()
+            .get(&consumer)
+            .map(|instances| instances.to_vec())
+            .unwrap_or_default()
     }
 }
 
@@ -62,7 +66,11 @@ impl PlanTable {
             let (a, b) = (a.descriptor(), b.descriptor());
             b.priority.cmp(&a.priority).then_with(|| b.name.cmp(&a.name))
         });
-        let index = kinds.iter().enumerate().map(|(n, kind)| (kind.descriptor().name.clone(), n)).collect();
+        let index = kinds
+            .iter()
+            .enumerate()
+            .map(|(n, kind)| (kind.descriptor().name.clone(), n))
+            .collect();
         let kinds = kinds
             .into_iter()
             .map(|kind| KindTable {
@@ -97,7 +105,10 @@ impl PlanTable {
     ) -> Option<Uuid> {
         let kind = self.kinds.get(*self.index.get(name)?)?;
         match consumer {
-            None => kind.by_scope.get(&(route, service)).map(|selected| selected.instance.id),
+            None => kind
+                .by_scope
+                .get(&(route, service))
+                .map(|selected| selected.instance.id),
             Some(consumer) => kind
                 .by_consumer
                 .of_consumer(consumer)
@@ -113,20 +124,36 @@ impl PlanTable {
     }
 
     pub(crate) fn put(&mut self, instance: Instance, env: &PluginEnv) {
-        if self.instances.get(&instance.id).is_some_and(|old| old.instance == instance) {
+        if self
+            .instances
+            .get(&instance.id)
+            .is_some_and(|old| old.instance == instance)
+        {
             return;
         }
         self.remove(instance.id);
         let Some(&n) = self.index.get(&instance.name) else {
-            tracing::error!("plugin '{}' not enabled; instance {} is left out", instance.name, instance.id);
+            tracing::error!(
+                "plugin '{}' not enabled; instance {} is left out",
+                instance.name,
+                instance.id
+            );
             return;
         };
         let Some(kind) = self.kinds.get_mut(n) else { return };
         let phases = kind.kind.descriptor().phases;
         let selected = match kind.kind.instantiate(instance.clone(), env) {
-            Ok(plugin) => Arc::new(Selected { instance, plugin, phases }),
+            Ok(plugin) => Arc::new(Selected {
+                instance,
+                plugin,
+                phases,
+            }),
             Err(error) => {
-                tracing::error!("[{}] instance {} could not be built: {error}", instance.name, instance.id);
+                tracing::error!(
+                    "[{}] instance {} could not be built: {error}",
+                    instance.name,
+                    instance.id
+                );
                 broken(instance, error.to_string())
             }
         };
@@ -148,7 +175,10 @@ impl PlanTable {
         let instance = &selected.instance;
         if let Some(consumer) = instance.consumer_id {
             let mut table = ShardMap::clone(&kind.by_consumer.instances.load());
-            let mut of_consumer = table.get(&consumer).map(|instances| instances.to_vec()).unwrap_or_default();
+            let mut of_consumer = table
+                .get(&consumer)
+                .map(|instances| instances.to_vec())
+                .unwrap_or_default();
             of_consumer.retain(|other| other.instance.id != instance.id);
             if is_added {
                 of_consumer.push(selected.clone());
@@ -169,7 +199,11 @@ impl PlanTable {
         let scope = (instance.route_id, instance.service_id);
         if is_added {
             kind.by_scope.insert(scope, selected.clone());
-        } else if kind.by_scope.get(&scope).is_some_and(|other| other.instance.id == instance.id) {
+        } else if kind
+            .by_scope
+            .get(&scope)
+            .is_some_and(|other| other.instance.id == instance.id)
+        {
             kind.by_scope.remove(&scope);
         }
         match scope {
@@ -192,7 +226,11 @@ impl PlanTable {
         service_of: impl Fn(Uuid) -> Option<Uuid>,
         routes_of: impl Fn(Uuid) -> Vec<Uuid>,
     ) {
-        let Stale { all, mut services, mut routes } = std::mem::take(&mut self.stale);
+        let Stale {
+            all,
+            mut services,
+            mut routes,
+        } = std::mem::take(&mut self.stale);
         if all {
             plans.global = Arc::new(self.plan(None, None));
             services.extend(self.scoped_services.keys());
@@ -201,17 +239,25 @@ impl PlanTable {
         for service in services {
             // A service's plugins also run for those of its routes that have plugins of their own.
             if !self.scoped_routes.is_empty() {
-                routes.extend(routes_of(service).into_iter().filter(|route| self.scoped_routes.contains_key(route)));
+                routes.extend(
+                    routes_of(service)
+                        .into_iter()
+                        .filter(|route| self.scoped_routes.contains_key(route)),
+                );
             }
             if self.scoped_services.contains_key(&service) {
-                plans.by_service.insert(service, Arc::new(self.plan(None, Some(service))));
+                plans
+                    .by_service
+                    .insert(service, Arc::new(self.plan(None, Some(service))));
             } else {
                 plans.by_service.remove(&service);
             }
         }
         for route in routes {
             if self.scoped_routes.contains_key(&route) {
-                plans.by_route.insert(route, Arc::new(self.plan(Some(route), service_of(route))));
+                plans
+                    .by_route
+                    .insert(route, Arc::new(self.plan(Some(route), service_of(route))));
             } else {
                 plans.by_route.remove(&route);
             }
@@ -228,9 +274,13 @@ impl PlanTable {
             Some((None, None)),
         ];
         let entries = self.kinds.iter().filter_map(|kind| {
-            let instance = scopes.iter().flatten().find_map(|scope| kind.by_scope.get(scope)).cloned();
-            let by_consumer = (kind.consumer_instances > 0)
-                .then(|| kind.by_consumer.clone() as Arc<dyn ConsumerScoped>);
+            let instance = scopes
+                .iter()
+                .flatten()
+                .find_map(|scope| kind.by_scope.get(scope))
+                .cloned();
+            let by_consumer =
+                (kind.consumer_instances > 0).then(|| kind.by_consumer.clone() as Arc<dyn ConsumerScoped>);
             (instance.is_some() || by_consumer.is_some()).then(|| PlanEntry {
                 // An instance that could not be built fails requests in `access`, whatever the plugin's phases.
                 phases: kind.kind.descriptor().phases | Phases::ACCESS,

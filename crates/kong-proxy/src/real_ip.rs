@@ -9,14 +9,23 @@ use crate::settings::ProxySettings;
 
 /// Determines the client behind a peer.
 pub(crate) fn client(peer: SocketAddr, headers: &HeaderBlock, settings: &ProxySettings) -> Client {
-    let direct = Client { peer, ip: peer.ip(), port: peer.port(), is_trusted: false };
+    let direct = Client {
+        peer,
+        ip: peer.ip(),
+        port: peer.port(),
+        is_trusted: false,
+    };
     if settings.trusted_ips.is_empty() || !settings.is_trusted(peer.ip()) {
         return direct;
     }
-    let mut client = Client { is_trusted: true, ..direct };
+    let mut client = Client {
+        is_trusted: true,
+        ..direct
+    };
     let joined: Vec<&[u8]> = headers.get_all(&settings.real_ip_header).collect();
-    let Ok(text) = String::from_utf8(joined.join(&b','))
-        else { return client };
+    let Ok(text) = String::from_utf8(joined.join(&b',')) else {
+        return client;
+    };
     let mut addresses = text.rsplit(',').map(str::trim);
     while let Some((ip, port)) = addresses.next().and_then(address) {
         client.ip = ip;
@@ -33,5 +42,7 @@ fn address(text: &str) -> Option<(IpAddr, Option<u16>)> {
     if let Ok(ip) = text.trim_matches(['[', ']']).parse() {
         return Some((ip, None));
     }
-    text.parse::<SocketAddr>().ok().map(|address| (address.ip(), Some(address.port())))
+    text.parse::<SocketAddr>()
+        .ok()
+        .map(|address| (address.ip(), Some(address.port())))
 }

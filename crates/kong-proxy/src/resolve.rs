@@ -47,7 +47,11 @@ impl Lookup for SystemLookup {
             if addresses.iter().any(IpAddr::is_ipv4) {
                 addresses.retain(IpAddr::is_ipv4);
             }
-            if addresses.is_empty() { Err(ResolveError::NotFound) } else { Ok(addresses) }
+            if addresses.is_empty() {
+                Err(ResolveError::NotFound)
+            } else {
+                Ok(addresses)
+            }
         })
     }
 }
@@ -84,7 +88,10 @@ impl Resolver {
 
     /// A resolver without answers.
     pub fn new(lookup: Box<dyn Lookup>) -> Self {
-        Resolver { lookup, entries: RefCell::default() }
+        Resolver {
+            lookup,
+            entries: RefCell::default(),
+        }
     }
 
     /// An address of the name; several are used in turn.
@@ -96,7 +103,9 @@ impl Resolver {
             return entry.pick(answer);
         }
         // The semaphore is never closed.
-        let Ok(_permit) = entry.looking.acquire().await else { return Err(ResolveError::NotFound) };
+        let Ok(_permit) = entry.looking.acquire().await else {
+            return Err(ResolveError::NotFound);
+        };
         if let Some((answer, true)) = entry.answer(Instant::now()) {
             return entry.pick(answer);
         }
@@ -119,7 +128,11 @@ impl Resolver {
         if entries.len() >= Self::CAPACITY {
             entries.clear();
         }
-        let entry = Rc::new(Entry { answer: RefCell::new(None), next: Cell::new(0), looking: Semaphore::new(1) });
+        let entry = Rc::new(Entry {
+            answer: RefCell::new(None),
+            next: Cell::new(0),
+            looking: Semaphore::new(1),
+        });
         entries.insert(name.to_owned(), entry.clone());
         entry
     }
@@ -128,7 +141,10 @@ impl Resolver {
 impl Entry {
     /// The remembered answer and whether it is fresh.
     fn answer(&self, now: Instant) -> Option<(Result<Rc<[IpAddr]>, ResolveError>, bool)> {
-        self.answer.borrow().as_ref().map(|(answer, until)| (answer.clone(), now < *until))
+        self.answer
+            .borrow()
+            .as_ref()
+            .map(|(answer, until)| (answer.clone(), now < *until))
     }
 
     fn store(&self, answer: Result<Rc<[IpAddr]>, ResolveError>, ttl: Duration) {
@@ -154,7 +170,10 @@ mod tests {
     struct Counting(Rc<Cell<usize>>);
 
     impl Lookup for Counting {
-        fn lookup<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ResolveError>> + 'a>> {
+        fn lookup<'a>(
+            &'a self,
+            name: &'a str,
+        ) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ResolveError>> + 'a>> {
             self.0.set(self.0.get() + 1);
             Box::pin(async move {
                 tokio::task::yield_now().await;
@@ -171,7 +190,10 @@ mod tests {
         let count = Rc::new(Cell::new(0));
         let resolver = Resolver::new(Box::new(Counting(count.clone())));
         let (a, b) = tokio::join!(resolver.resolve("two"), resolver.resolve("two"));
-        assert_eq!((a.unwrap().to_string(), b.unwrap().to_string()), ("10.0.0.1".into(), "10.0.0.2".into()));
+        assert_eq!(
+            (a.unwrap().to_string(), b.unwrap().to_string()),
+            ("10.0.0.1".into(), "10.0.0.2".into())
+        );
         assert_eq!(resolver.resolve("none").await, Err(ResolveError::NotFound));
         assert_eq!(resolver.resolve("none").await, Err(ResolveError::NotFound));
         assert_eq!(count.get(), 2);

@@ -42,8 +42,18 @@ pub(crate) fn strip_hop_by_hop(head: &mut ResponseHead, keeps_trailer: bool, neg
     {
         let listed: Vec<String> = headers
             .get_all("connection")
-            .flat_map(|value| String::from_utf8_lossy(value).split(',').map(|t| t.trim().to_owned()).collect::<Vec<_>>())
-            .filter(|token| !matches!(token.to_ascii_lowercase().as_str(), "" | "close" | "upgrade" | "keep-alive"))
+            .flat_map(|value| {
+                String::from_utf8_lossy(value)
+                    .split(',')
+                    .map(|t| t.trim().to_owned())
+                    .collect::<Vec<_>>()
+            })
+            .filter(|token| {
+                !matches!(
+                    token.to_ascii_lowercase().as_str(),
+                    "" | "close" | "upgrade" | "keep-alive"
+                )
+            })
             .collect();
         for name in listed {
             headers.remove(&name);
@@ -61,8 +71,15 @@ pub(crate) fn strip_hop_by_hop(head: &mut ResponseHead, keeps_trailer: bool, neg
         headers.remove("trailer");
     }
     // Instructions to the proxy, not for the client.
-    if headers.iter().any(|(name, _)| name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-"))) {
-        headers.retain(|name, _| !name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-")));
+    if headers.iter().any(|(name, _)| {
+        name.get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-"))
+    }) {
+        headers.retain(|name, _| {
+            !name
+                .get(..8)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"x-accel-"))
+        });
     }
 }
 
@@ -71,7 +88,8 @@ pub(crate) fn set_upstream_status(exchange: &mut Exchange, settings: &ProxySetti
     if settings.headers.upstream_status
         && let Some(head) = &mut exchange.response
     {
-        head.headers.set("X-Kong-Upstream-Status", Decimal::new(status.into()).as_bytes());
+        head.headers
+            .set("X-Kong-Upstream-Status", Decimal::new(status.into()).as_bytes());
     }
 }
 
@@ -80,7 +98,10 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
     let latencies = exchange.latencies();
     let id = exchange.id;
     let debug = settings.allow_debug_header && exchange.head.headers.contains("kong-debug");
-    let is_grpc = exchange.upstream.as_ref().is_some_and(|upstream| upstream.scheme.starts_with("grpc"));
+    let is_grpc = exchange
+        .upstream
+        .as_ref()
+        .is_some_and(|upstream| upstream.scheme.starts_with("grpc"));
     let token = exchange.node.server_token;
     let Some(head) = &mut exchange.response else { return };
     let tokens = &settings.headers;
@@ -90,7 +111,9 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
         if tokens.server && !headers.contains("server") {
             headers.append("Server", token);
         }
-        if tokens.upstream_latency && let Some(latency) = latencies.upstream {
+        if tokens.upstream_latency
+            && let Some(latency) = latencies.upstream
+        {
             headers.set("X-Kong-Upstream-Latency", Decimal::new(latency).as_bytes());
         }
         if tokens.proxy_latency {
@@ -149,14 +172,19 @@ fn add_debug(exchange: &mut Exchange) {
     };
     set("Kong-Route-Id", route.as_ref().map(|route| route.id.to_string()));
     set("Kong-Route-Name", route.and_then(|route| route.name.clone()));
-    set("Kong-Service-Id", service.as_ref().map(|service| service.id.to_string()));
+    set(
+        "Kong-Service-Id",
+        service.as_ref().map(|service| service.id.to_string()),
+    );
     set("Kong-Service-Name", service.and_then(|service| service.name.clone()));
 }
 
 /// Text responses without a charset get one (plugins-auth-traffic.md §1.7).
 fn add_charset(headers: &mut HeaderBlock, settings: &ProxySettings) {
     let Some(charset) = &settings.charset else { return };
-    let Some(content_type) = headers.get_str("content-type") else { return };
+    let Some(content_type) = headers.get_str("content-type") else {
+        return;
+    };
     const TYPES: [&str; 6] = [
         "text/html",
         "text/plain",

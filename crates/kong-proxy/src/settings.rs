@@ -64,7 +64,11 @@ impl Cidr {
             return None;
         }
         let mask = u128::MAX.checked_shl(width - bits).unwrap_or(0);
-        Some(Cidr { network: number(address) & mask, mask, is_v6: address.is_ipv6() })
+        Some(Cidr {
+            network: number(address) & mask,
+            mask,
+            is_v6: address.is_ipv6(),
+        })
     }
 
     /// Whether the address lies in the range. IPv4-mapped IPv6 addresses count as IPv4.
@@ -146,7 +150,10 @@ impl ProxySettings {
 
     /// Port of a listener as plugins and upstreams see it.
     pub fn host_port(&self, listener_port: u16) -> u16 {
-        self.port_maps.iter().find(|(kong, _)| *kong == listener_port).map_or(listener_port, |(_, host)| *host)
+        self.port_maps
+            .iter()
+            .find(|(kong, _)| *kong == listener_port)
+            .map_or(listener_port, |(_, host)| *host)
     }
 }
 
@@ -170,7 +177,11 @@ mod tests {
             ("2001:db8::/32", "2001:db9::1", false),
         ];
         for (range, address, expected) in rows {
-            assert_eq!(Cidr::parse(range).unwrap().contains(address.parse().unwrap()), expected, "{range} {address}");
+            assert_eq!(
+                Cidr::parse(range).unwrap().contains(address.parse().unwrap()),
+                expected,
+                "{range} {address}"
+            );
         }
         assert_eq!(Cidr::parse("10.0.0.0/33"), None);
         assert_eq!(Cidr::parse("x"), None);

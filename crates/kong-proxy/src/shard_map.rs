@@ -41,7 +41,10 @@ pub(crate) struct ShardMap<V> {
 impl<V> Default for ShardMap<V> {
     fn default() -> Self {
         let empty = Arc::new(UuidMap::default());
-        ShardMap { shards: Arc::new(vec![empty; SHARDS]), len: 0 }
+        ShardMap {
+            shards: Arc::new(vec![empty; SHARDS]),
+            len: 0,
+        }
     }
 }
 
@@ -90,7 +93,10 @@ mod tests {
         let before = map.clone();
         map.remove(&ids[0]);
         map.insert(ids[1], 7);
-        assert_eq!((before.get(&ids[0]), before.get(&ids[1]), before.len), (Some(&0), Some(&1), 1000));
+        assert_eq!(
+            (before.get(&ids[0]), before.get(&ids[1]), before.len),
+            (Some(&0), Some(&1), 1000)
+        );
         assert_eq!((map.get(&ids[0]), map.get(&ids[1]), map.len), (None, Some(&7), 999));
     }
 }

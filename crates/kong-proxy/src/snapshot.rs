@@ -94,7 +94,11 @@ pub(crate) struct Plans {
 
 impl Default for Plans {
     fn default() -> Self {
-        Plans { global: Arc::default(), by_service: ShardMap::default(), by_route: ShardMap::default() }
+        Plans {
+            global: Arc::default(),
+            by_service: ShardMap::default(),
+            by_route: ShardMap::default(),
+        }
     }
 }
 

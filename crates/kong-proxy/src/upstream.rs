@@ -34,7 +34,9 @@ pub(crate) async fn send(
     forwarding: &Forwarding,
     stripped_prefix: Option<&[u8]>,
 ) -> Sent {
-    let Some(upstream) = exchange.upstream.take() else { return Sent::Core(500) };
+    let Some(upstream) = exchange.upstream.take() else {
+        return Sent::Core(500);
+    };
     let sent = attempts(worker, exchange, &upstream, forwarding, stripped_prefix).await;
     exchange.upstream = Some(upstream);
     sent
@@ -71,7 +73,10 @@ async fn attempts(
                 return Sent::Local(LocalResponse::error(503, "name resolution failed"));
             }
             Err(ResolveError::Failed(text)) if attempt == 0 => {
-                let text = format!("failed the initial dns/balancer resolve for '{}' with: {text}", upstream.host);
+                let text = format!(
+                    "failed the initial dns/balancer resolve for '{}' with: {text}",
+                    upstream.host
+                );
                 return Sent::Local(LocalResponse::error(500, text));
             }
             Err(ResolveError::NotFound) => return Sent::Core(503),
@@ -79,7 +84,13 @@ async fn attempts(
         };
         let chosen = Instant::now();
         exchange.timings.peer_chosen = Some(chosen);
-        exchange.tries.push(Try { started, balancer: chosen - choosing, address, state: None, code: None });
+        exchange.tries.push(Try {
+            started,
+            balancer: chosen - choosing,
+            address,
+            state: None,
+            code: None,
+        });
         let endpoint = endpoint(worker, upstream, address, &host);
         let head = UpstreamHead {
             method: &exchange.head.method,
@@ -116,7 +127,9 @@ async fn attempts(
                 }
                 tracing::error!(
                     "{error} while connecting to or reading from {address} ({}://{}), request_id: \"{}\"",
-                    upstream.scheme, upstream.host, exchange.request_id()
+                    upstream.scheme,
+                    upstream.host,
+                    exchange.request_id()
                 );
                 if let Some(failed) = exchange.tries.last_mut() {
                     failed.state = Some("failed");
@@ -133,10 +146,7 @@ async fn attempts(
 }
 
 /// Polls the guards beside the upstream; the first guard that resolves wins and the upstream is abandoned.
-async fn guarded<F: Future>(
-    sending: F,
-    guards: &mut [kong_plugin::Guard],
-) -> Result<F::Output, (ResponseHead, Body)> {
+async fn guarded<F: Future>(sending: F, guards: &mut [kong_plugin::Guard]) -> Result<F::Output, (ResponseHead, Body)> {
     let mut sending = std::pin::pin!(sending);
     poll_fn(|cx| {
         if let Poll::Ready(output) = sending.as_mut().poll(cx) {
@@ -167,15 +177,20 @@ fn endpoint(worker: &Worker, upstream: &UpstreamRequest, addr: SocketAddr, host:
     let name = String::from_utf8_lossy(&forward::bare_host(Some(host.as_bytes()))).into_owned();
     Endpoint {
         addr,
-        tls: Some(TlsTarget { server_name: name, config: worker.tls.clone() }),
+        tls: Some(TlsTarget {
+            server_name: name,
+            config: worker.tls.clone(),
+        }),
         pool: Some(Arc::from(host.as_ref())),
     }
 }
 
 /// `Host` for a service: its host, with the port unless it is the scheme's default.
 fn host_header(upstream: &UpstreamRequest) -> Cow<'_, [u8]> {
-    let is_default =
-        matches!((upstream.scheme, upstream.port), ("http" | "grpc", 80) | ("https" | "grpcs", 443));
+    let is_default = matches!(
+        (upstream.scheme, upstream.port),
+        ("http" | "grpc", 80) | ("https" | "grpcs", 443)
+    );
     let bare = upstream.host.as_str();
     let bracketed = match bare.contains(':') && !bare.starts_with('[') {
         true => Cow::Owned(format!("[{bare}]")),
@@ -217,4 +232,3 @@ pub(crate) fn status_of_body(error: &BodyError) -> u16 {
         _ => 500,
     }
 }
-

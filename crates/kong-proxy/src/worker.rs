@@ -74,14 +74,23 @@ impl Worker {
     /// # Errors
     /// When TLS towards upstreams cannot be set up.
     pub fn new(options: WorkerOptions, stats: Arc<WorkerStats>) -> Result<Rc<Self>, rustls::Error> {
-        let WorkerOptions { settings, snapshots, entities, node, access_log } = options;
+        let WorkerOptions {
+            settings,
+            snapshots,
+            entities,
+            node,
+            access_log,
+        } = options;
         let client = Client::new(ClientConfig {
             pool_size: settings.keepalive_pool_size,
             max_requests: settings.keepalive_max_requests,
             idle_timeout: settings.keepalive_idle_timeout,
             ..ClientConfig::default()
         });
-        let config = BufferConfig { memory: settings.client_body_buffer_size, dir: settings.body_directory.clone() };
+        let config = BufferConfig {
+            memory: settings.client_body_buffer_size,
+            dir: settings.body_directory.clone(),
+        };
         let current = Rc::new(snapshots.load_full());
         Ok(Rc::new(Worker {
             client,
@@ -92,7 +101,10 @@ impl Worker {
             entities,
             node,
             buffering: Rc::new(Buffering { config }),
-            snapshots: RefCell::new(Snapshots { cache: Cache::new(snapshots), current }),
+            snapshots: RefCell::new(Snapshots {
+                cache: Cache::new(snapshots),
+                current,
+            }),
             random: RefCell::new(fastrand::Rng::new()),
             settings,
         }))
@@ -124,7 +136,14 @@ impl Worker {
 
     /// The exchange of a request.
     pub(crate) fn exchange(self: &Rc<Self>, request: Request, snapshot: &Snapshot) -> flight::InFlight {
-        let Request { head, body, conn, received, requests_on_connection, head_bytes } = request;
+        let Request {
+            head,
+            body,
+            conn,
+            received,
+            requests_on_connection,
+            head_bytes,
+        } = request;
         let client = real_ip::client(conn.peer, &head.headers, &self.settings);
         let path = uri::normalize(match head.path() {
             b"" => b"/",
@@ -181,5 +200,4 @@ impl Worker {
     pub fn node(&self) -> &NodeIdentity {
         &self.node
     }
-
 }
