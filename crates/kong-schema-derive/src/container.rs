@@ -53,6 +53,10 @@ pub(crate) fn entity(input: &DeriveInput) -> Result<TokenStream> {
                 let segment = attribute.string()?;
                 set.push(quote!(schema.admin.nested = ::std::option::Option::Some(#segment.into());));
             }
+            "cache_key_form" => {
+                let form = quote::format_ident!("{}", attribute.string()?.value());
+                set.push(quote!(schema.storage.cache_key_form = ::kong_schema::CacheKeyForm::#form;));
+            }
             "global" if flag => storage = quote!(workspaceable: false,),
             "ttl" if flag => set.push(quote!(schema.storage.ttl = true;)),
             "core_cache" if flag => set.push(quote!(schema.storage.core_cache = true;)),

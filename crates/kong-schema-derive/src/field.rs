@@ -101,7 +101,9 @@ fn modifier(attribute: &Kong) -> Result<TokenStream> {
         }
         "json" => quote!(def.kind = ::kong_schema::Kind::Json(::std::option::Option::None);),
         "any" => quote!(def.kind = ::kong_schema::Kind::Abstract;),
-        "auto" | "uuid" | "timestamp" | "referenceable" | "encrypted" | "transient" | "immutable" => flag(&name)?,
+        "auto" | "uuid" | "timestamp" | "referenceable" | "encrypted" | "transient" | "immutable" | "not_null" => {
+            flag(&name)?
+        }
         "unique" => match &attribute.args {
             Args::Flag => quote!(def.unique = ::kong_schema::Unique::Workspace;),
             _ if attribute.string()?.value() == "global" => quote!(def.unique = ::kong_schema::Unique::Global;),

@@ -14,6 +14,7 @@
 //! | `name = "consumers"` | schema name (entities; required) |
 //! | `table = "sm_vaults"` | table name where it differs |
 //! | `primary_key("id")`, `cache_key("name", "route")` | fields of the keys; `primary_key` defaults to `id` |
+//! | `cache_key_form = "Short"` | a variant of [`CacheKeyForm`] |
 //! | `endpoint_key = "username"` | unique field that may stand in a URL |
 //! | `global` | rows belong to no workspace (default: they belong to one) |
 //! | `ttl`, `core_cache`, `hidden` | rows expire; lives in the core cache; has no endpoints |
@@ -37,7 +38,7 @@
 //! | `foreign = "services"`, `on_delete = "cascade"` or `"null"` | reference to another entity |
 //! | `json`, `any` | the kinds `json` and abstract |
 //! | `auto`, `uuid`, `timestamp`, `unique`, `unique = "global"` | as in entities.md §1 |
-//! | `referenceable`, `encrypted`, `transient`, `immutable` | flags |
+//! | `referenceable`, `encrypted`, `transient`, `immutable`, `not_null` | flags; `not_null` refuses null without saying so in the document |
 //! | `one_of("a", "b")`, `not_one_of(…)`, `eq = x`, `ne = x`, `gt = 0`, `between(0, 10)` | validators |
 //! | `len_eq = 1`, `len_min = 0`, `len_max = 5`, `starts_with = "/"`, `contains = "x"`, `is_regex` | validators |
 //! | `matches = "^%u+$"`, `not_matches = "…"` | patterns of the original's dialect |

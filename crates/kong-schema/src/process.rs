@@ -94,6 +94,9 @@ impl Schema {
         for field in &self.fields {
             let def = self.effective(variant, field);
             if let Some(value) = body.remove(&field.name) {
+                if value.is_null() && field.name == "created_at" {
+                    continue;
+                }
                 let old = entity.remove(&field.name);
                 entity.insert(field.name.clone(), merge_value(def, old, value));
             }

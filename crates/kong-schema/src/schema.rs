@@ -52,6 +52,8 @@ pub struct FieldDef {
     pub kind: Kind,
     /// Null and absence (without default) are errors.
     pub required: bool,
+    /// Null is refused as for a required field, but the document does not say so (columns that cannot be null).
+    pub not_null: bool,
     /// `required = false` was written out (only matters for the `/schemas` document).
     pub explicitly_optional: bool,
     /// Value used when the member is absent. `Some(Null)` is an explicit null default.

@@ -44,6 +44,7 @@ pub fn uuid() -> FieldDef {
     FieldDef {
         uuid: true,
         auto: true,
+        not_null: true,
         ..FieldDef::default()
     }
 }

@@ -234,7 +234,7 @@ pub(crate) fn check_conditioned(
                 _ => {}
             }
         }
-        let required = def.required || condition.is_some_and(|c| c.required);
+        let required = def.required || def.not_null || condition.is_some_and(|c| c.required);
         return if required { Err(REQUIRED.into()) } else { Ok(()) };
     }
     if active().any(|v| matches!(v, Validator::Eq(Value::Null))) {
