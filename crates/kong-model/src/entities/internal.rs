@@ -29,7 +29,7 @@ pub struct Workspace {
     #[kong(kind = "uuid")]
     pub id: Uuid,
     /// Unique name, not that of an entity.
-    #[kong(kind = "utf8_name", required)]
+    #[kong(kind = "utf8_name", required, len_min = 1)]
     #[kong(not_one_of(
         "workspaces",
         "consumers",

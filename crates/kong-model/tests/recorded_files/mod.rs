@@ -1,5 +1,5 @@
 //! Files recorded from the original, and the plugin that the tests use.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
