@@ -218,7 +218,7 @@ impl Classic {
         self.hosts.is_empty()
             || facts
                 .host
-                .is_some_and(|host| self.hosts.iter().any(|own| own.matches(host, facts.destination_port)))
+                .is_some_and(|host| self.hosts.iter().any(|own| own.matches(host, facts.destination_port())))
     }
 
     fn prefixes_agree(&self, facts: &Facts<'_>) -> bool {
@@ -248,9 +248,9 @@ impl Classic {
                 || !query.scheme.has_sni()
                 || query.sni.is_some_and(|sni| self.snis.iter().any(|own| own.matches(sni.as_bytes()))))
             && (self.sources.is_empty()
-                || self.sources.iter().any(|rule| rule.matches(facts.source_address, facts.source_port)))
+                || self.sources.iter().any(|rule| rule.matches(facts.source_address(), facts.source_port())))
             && (self.destinations.is_empty()
-                || self.destinations.iter().any(|rule| rule.matches(facts.destination_address, facts.destination_port)))
+                || self.destinations.iter().any(|rule| rule.matches(facts.destination_address(), facts.destination_port())))
     }
 
     /// The part of the path that a path of the route matched.

@@ -197,12 +197,12 @@ impl<T> Index<T> {
             if let Some(bucket) = self.exact.get(host) {
                 bucket.find(facts, &mut best);
             }
-            if !self.endings.is_empty() {
+            if self.endings.top() >= floor(&best) {
                 let reversed: SmallVec<[u8; 128]> = host.iter().rev().copied().collect();
                 self.endings
                     .prefixes(&reversed, &mut |bucket| bucket.find(facts, &mut best));
             }
-            if !self.beginnings.is_empty() {
+            if self.beginnings.top() >= floor(&best) {
                 self.beginnings
                     .prefixes(host, &mut |bucket| bucket.find(facts, &mut best));
             }

@@ -64,32 +64,45 @@ pub(crate) struct Facts<'a> {
     pub(crate) query: &'a RequestQuery<'a>,
     /// Without a numeric port.
     pub(crate) host: Option<&'a [u8]>,
-    pub(crate) source_address: Option<IpAddr>,
-    pub(crate) source_port: Option<i64>,
-    pub(crate) destination_address: Option<IpAddr>,
-    /// The port of the `Host` header, else the listener's.
-    pub(crate) destination_port: Option<i64>,
+    host_port: Option<i64>,
 }
 
 impl<'a> Facts<'a> {
     #[inline]
     pub(crate) fn new(query: &'a RequestQuery<'a>) -> Self {
-        let (host, port) = match query.host {
+        match query.host {
             Some(value) => {
-                let (host, port) = split_host_port(value);
-                (Some(host), port)
+                let (host, host_port) = split_host_port(value);
+                Facts {
+                    query,
+                    host: Some(host),
+                    host_port,
+                }
             }
-            None => (None, None),
-        };
-        let listener_port = || query.destination.map(|endpoint| i64::from(endpoint.port()));
-        Facts {
-            query,
-            host,
-            source_address: address_of(query.source),
-            source_port: query.source.map(|endpoint| i64::from(endpoint.port())),
-            destination_address: address_of(query.destination),
-            destination_port: port.or_else(listener_port),
+            None => Facts {
+                query,
+                host: None,
+                host_port: None,
+            },
         }
+    }
+
+    pub(crate) fn source_address(&self) -> Option<IpAddr> {
+        address_of(self.query.source)
+    }
+
+    pub(crate) fn source_port(&self) -> Option<i64> {
+        self.query.source.map(|endpoint| i64::from(endpoint.port()))
+    }
+
+    pub(crate) fn destination_address(&self) -> Option<IpAddr> {
+        address_of(self.query.destination)
+    }
+
+    /// The port of the `Host` header, else the listener's.
+    pub(crate) fn destination_port(&self) -> Option<i64> {
+        self.host_port
+            .or_else(|| self.query.destination.map(|endpoint| i64::from(endpoint.port())))
     }
 }
 

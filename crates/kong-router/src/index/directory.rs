@@ -198,7 +198,7 @@ impl<T> Directory<T> {
             }
         }
         if self.by_port > 0
-            && let Some(port) = facts.destination_port
+            && let Some(port) = facts.destination_port()
         {
             self.find_keyed(key(PORT, "", &port.to_be_bytes()), facts, best);
         }

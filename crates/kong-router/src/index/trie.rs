@@ -25,6 +25,9 @@ struct Node<V> {
     /// The first byte of each child's label.
     firsts: SmallVec<[u8; 16]>,
     children: Vec<Arc<Node<V>>>,
+    /// Where a byte's child is, from `base` on. Bytes without a child lead to any; its label tells.
+    table: SmallVec<[u8; 16]>,
+    base: u8,
 }
 
 impl<V> Default for Trie<V> {
@@ -49,6 +52,8 @@ impl<V: Clone> Clone for Node<V> {
             top: self.top,
             firsts: self.firsts.clone(),
             children: self.children.clone(),
+            table: self.table.clone(),
+            base: self.base,
         }
     }
 }
@@ -69,7 +74,7 @@ impl<V> Trie<V> {
     pub(crate) fn get(&self, mut key: &[u8]) -> Option<&V> {
         let mut node = self.root.as_deref()?;
         loop {
-            key = key.strip_prefix(&node.label[..])?;
+            key = after_label(key, &node.label)?;
             match key.first() {
                 None => return node.value.as_ref(),
                 Some(first) => node = node.child(*first)?,
@@ -82,7 +87,7 @@ impl<V> Trie<V> {
     pub(crate) fn prefixes<'t>(&'t self, mut text: &[u8], visit: &mut impl FnMut(&'t V)) {
         let mut next = self.root.as_deref();
         while let Some(node) = next {
-            let Some(rest) = text.strip_prefix(&node.label[..]) else {
+            let Some(rest) = after_label(text, &node.label) else {
                 return;
             };
             text = rest;
@@ -90,6 +95,25 @@ impl<V> Trie<V> {
                 visit(value);
             }
             next = text.first().and_then(|first| node.child(*first));
+        }
+    }
+
+    /// Shows the values of all keys that `text` ends with, where keys are spelt backwards; the shortest first.
+    pub(crate) fn suffixes<'t>(&'t self, mut text: &[u8], visit: &mut impl FnMut(&'t V)) {
+        let mut next = self.root.as_deref();
+        while let Some(node) = next {
+            let Some(begin) = text.len().checked_sub(node.label.len()) else {
+                return;
+            };
+            let (rest, end) = text.split_at(begin);
+            if !end.iter().rev().eq(&node.label[..]) {
+                return;
+            }
+            text = rest;
+            if let Some(value) = &node.value {
+                visit(value);
+            }
+            next = text.last().and_then(|last| node.child(*last));
         }
     }
 
@@ -114,20 +138,42 @@ impl<V: Clone + Ranked> Trie<V> {
 impl<V> Node<V> {
     #[inline]
     fn child(&self, first: u8) -> Option<&Node<V>> {
-        let index = if self.firsts.len() <= 8 {
-            self.firsts.iter().position(|own| *own == first)?
-        } else {
-            memchr::memchr(first, &self.firsts)?
-        };
-        self.children.get(index).map(|child| &**child)
+        let index = self.table.get(usize::from(first.wrapping_sub(self.base)))?;
+        self.children.get(usize::from(*index)).map(|child| &**child)
+    }
+
+    fn refresh_table(&mut self) {
+        self.table.clear();
+        let range = self.firsts.iter().min().zip(self.firsts.iter().max());
+        if let Some((least, greatest)) = range {
+            self.base = *least;
+            self.table.resize(usize::from(greatest - least) + 1, 0);
+            for (index, first) in self.firsts.iter().enumerate() {
+                if let Some(slot) = self.table.get_mut(usize::from(first - self.base)) {
+                    *slot = index as u8;
+                }
+            }
+        }
     }
 
     fn add(&mut self, child: Arc<Node<V>>) {
         if let Some(first) = child.label.first() {
             self.firsts.push(*first);
             self.children.push(child);
+            self.refresh_table();
         }
     }
+}
+
+/// What follows `label` in `text`. Labels are mostly a few bytes, for which a call of `memcmp` would be dear.
+#[inline]
+fn after_label<'t>(text: &'t [u8], label: &[u8]) -> Option<&'t [u8]> {
+    let (begin, rest) = text.split_at_checked(label.len())?;
+    let is_same = match label.len() {
+        0..=8 => begin.iter().zip(label).all(|(a, b)| a == b),
+        _ => begin == label,
+    };
+    is_same.then_some(rest)
 }
 
 impl<V: Ranked> Node<V> {
@@ -139,6 +185,8 @@ impl<V: Ranked> Node<V> {
             top,
             firsts: SmallVec::new(),
             children: Vec::new(),
+            table: SmallVec::new(),
+            base: 0,
         })
     }
 
@@ -177,6 +225,8 @@ fn update<V: Clone + Ranked>(
             top: 0,
             firsts: SmallVec::new(),
             children: Vec::with_capacity(2),
+            table: SmallVec::new(),
+            base: 0,
         };
         upper.add(Arc::new(lower));
         if rest.is_empty() {
@@ -192,12 +242,14 @@ fn update<V: Clone + Ranked>(
     match rest.first() {
         None => change(&mut node.value),
         Some(first) => {
+            // Taken out while it changes, so that it is not shared on that account.
             let child = node.firsts.iter().position(|own| own == first).map(|index| {
                 node.firsts.swap_remove(index);
                 node.children.swap_remove(index)
             });
-            if let Some(child) = update(child, rest, change) {
-                node.add(child);
+            match update(child, rest, change) {
+                Some(child) => node.add(child),
+                None => node.refresh_table(),
             }
         }
     }
@@ -268,6 +320,10 @@ mod tests {
                     let expected: Vec<u64> = (0..=text.len())
                         .filter_map(|end| model.get(&text[..end]).copied())
                         .collect();
+                    assert_eq!(found, expected);
+                    let backwards: Vec<u8> = text.iter().rev().copied().collect();
+                    found.clear();
+                    trie.suffixes(&backwards, &mut |value| found.push(*value));
                     assert_eq!(found, expected);
                 }
             }
