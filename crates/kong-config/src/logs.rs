@@ -35,6 +35,14 @@ pub struct LogFile {
 impl Logs {
     pub(crate) fn read(reader: &mut Reader<'_>, prefix: &Prefix) -> Self {
         let values = reader.values;
+        let words = values
+            .text("proxy_access_log")
+            .map_or(0, |text| text.split_whitespace().count());
+        if words > 1 {
+            reader
+                .warnings
+                .push("proxy_access_log: custom formats have no effect yet".into());
+        }
         let file = |name: &str| {
             let mut words = values.text(name)?.split_whitespace();
             let path = words.next().filter(|&path| path != "off")?;

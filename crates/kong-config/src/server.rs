@@ -60,14 +60,9 @@ pub struct Server {
 /// Directives that are honoured, with the contexts in which they are looked for (the first wins) and what they set.
 pub(crate) const HONOURED: &[(&str, &[&str], &str)] = &[
     (
-        "client_header_buffer_size",
-        PROXY,
-        "first buffer of a request head (1k)",
-    ),
-    (
         "large_client_header_buffers",
         PROXY,
-        "number and size of further buffers (4 8k)",
+        "number and size of buffers for a request head (4 8k)",
     ),
     ("client_header_timeout", PROXY, "longest wait for a request head (60s)"),
     (
@@ -81,17 +76,22 @@ pub(crate) const HONOURED: &[(&str, &[&str], &str)] = &[
         PROXY,
         "longest idle time of a client connection (75s)",
     ),
-    ("underscores_in_headers", PROXY, "header names may contain `_` (on)"),
     ("charset", PROXY, "charset added to textual types (UTF-8)"),
-    ("proxy_buffer_size", PROXY, "largest response head of an upstream"),
-    ("proxy_next_upstream", PROXY, "when the next target is tried"),
-    ("proxy_next_upstream_tries", PROXY, "how many targets are tried"),
-    ("proxy_next_upstream_timeout", PROXY, "how long targets are tried"),
     (
         "worker_shutdown_timeout",
         &["main"],
         "how long SIGQUIT lets requests finish (no limit)",
     ),
+];
+
+/// Directives that are read and checked, and honoured by nothing yet.
+const READ_ONLY: &[(&str, &[&str])] = &[
+    ("client_header_buffer_size", PROXY),
+    ("underscores_in_headers", PROXY),
+    ("proxy_buffer_size", PROXY),
+    ("proxy_next_upstream", PROXY),
+    ("proxy_next_upstream_tries", PROXY),
+    ("proxy_next_upstream_timeout", PROXY),
 ];
 const PROXY: &[&str] = &["location", "proxy", "http"];
 
@@ -120,7 +120,10 @@ impl Server {
         let directives = directives(values);
         check_directives(reader, &directives);
         let find = |name: &str| {
-            let (_, contexts, _) = HONOURED.iter().find(|(honoured, ..)| *honoured == name)?;
+            let honoured = HONOURED.iter().map(|(name, contexts, _)| (*name, *contexts));
+            let (_, contexts) = honoured
+                .chain(READ_ONLY.iter().copied())
+                .find(|(known, _)| *known == name)?;
             contexts
                 .iter()
                 .find_map(|context| directives.get(&format!("{context}_{name}")).cloned())
@@ -259,7 +262,7 @@ fn check_directives(reader: &mut Reader<'_>, directives: &BTreeMap<String, Strin
         } else {
             reader
                 .warnings
-                .push(format!("{property} is ignored: no such server directive is honoured"));
+                .push(format!("{property} is ignored: this server directive is not honoured"));
         }
     }
 }

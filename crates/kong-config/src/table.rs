@@ -21,6 +21,9 @@ const NO_DNS: &str = "names are resolved by the operating system for now";
 const NO_NGINX: &str = "tunes nginx, which is absent here";
 const NO_TRACING: &str = "tracing spans are not built yet";
 const NO_UPSTREAM_CLIENT_CERTIFICATE: &str = "sending a client certificate to upstreams is not built yet";
+const TICKETS: &str = "sessions are always resumed by tickets, whose keys change every few hours";
+const NO_ACCESS_LOG: &str = "only proxied requests are logged so far";
+const ALL_ITEMS: &str = "all of them are looked at so far";
 const ONLY_CUSTOM: &str = "is read only with `ssl_cipher_suite = custom`, which is not built yet";
 
 const ROLES: &[&str] = &["traditional", "control_plane", "data_plane"];
@@ -44,7 +47,8 @@ pub const SECTIONS: &[Section] = &[
         about: "A listener is `<address>:<port>` and flags; several are separated by commas; `off` opens none. IPv6 \
                 addresses stand in brackets. Flags: ssl, http2, proxy_protocol, deferred, bind, reuseport, \
                 backlog=N, ipv6only=on|off, so_keepalive=on|off|idle:interval:count (stream listeners: udp, without \
-                http2 and deferred).",
+                http2 and deferred). http2, deferred and bind are accepted and have no effect yet; proxy_protocol is \
+                refused.",
         properties: LISTENERS,
     },
     Section {
@@ -86,13 +90,14 @@ const GENERAL: &[Property] = &[
        messages go to standard error unless this is set to something else than its default."),
     p("proxy_stream_access_log", Text, "logs/access.log basic", "Access log of stream listeners.").not_yet(NO_STREAM),
     p("proxy_stream_error_log", Text, "logs/error.log", "Error log of stream listeners.").no_effect(ONE_ERROR_LOG),
-    p("admin_access_log", Text, "logs/admin_access.log", "Access log of the Admin API; `off`: none."),
+    p("admin_access_log", Text, "logs/admin_access.log", "Access log of the Admin API; `off`: none.").not_yet(NO_ACCESS_LOG),
     p("admin_error_log", Text, "logs/error.log", "Error log of the Admin API.").no_effect(ONE_ERROR_LOG),
     p("admin_gui_access_log", Text, "logs/admin_gui_access.log", "Access log of the Manager UI.").not_yet(NO_MANAGER),
     p("admin_gui_error_log", Text, "logs/admin_gui_error.log", "Error log of the Manager UI.").no_effect(ONE_ERROR_LOG),
-    p("status_access_log", Text, "off", "Access log of the Status API; `off`: none."),
+    p("status_access_log", Text, "off", "Access log of the Status API; `off`: none.").not_yet(NO_ACCESS_LOG),
     p("status_error_log", Text, "logs/status_error.log", "Error log of the Status API.").no_effect(ONE_ERROR_LOG),
-    p("vaults", List, "bundled", "Kinds of vaults that may be used: `bundled` (env), names, or `off`."),
+    p("vaults", List, "bundled", "Kinds of vaults that may be used: `bundled` (env), names, or `off`.")
+        .not_yet("the kinds are not restricted so far"),
     p("plugins", List, "bundled", "Plugins that may be configured: `bundled`, names, or `off`. The node does not \
        start when a stored plugin is not among them."),
     p("pluginserver_names", List, "", "Names of external plugin servers, each with `pluginserver_<name>_socket`, \
@@ -197,16 +202,16 @@ const TLS: &[Property] = &[
     p("client_ssl_cert", Text, "", "That certificate.").pem().no_effect("is read only with `client_ssl = on`"),
     p("client_ssl_cert_key", Text, "", "Its key.").pem().secret().no_effect("is read only with `client_ssl = on`"),
     p("ssl_cipher_suite", Choice(CIPHER_SUITES), "intermediate", "`modern`: TLS 1.3 only; `intermediate`: TLS 1.2 \
-       and 1.3 with forward secrecy; old, fips, custom.").refused_except(
-        "this cipher suite is not built yet (modern and intermediate are)", &["modern"]),
+       and 1.3 with forward secrecy; old, fips, custom.")
+        .refused("only the intermediate suite is built yet"),
     p("ssl_ciphers", Text, "", "Ciphers (custom suite).").no_effect(ONLY_CUSTOM),
     p("ssl_protocols", Text, "TLSv1.2 TLSv1.3", "Protocol versions (custom suite).").no_effect(ONLY_CUSTOM),
     p("ssl_prefer_server_ciphers", Flag, "on", "The server's order of ciphers wins (custom suite).")
         .no_effect(ONLY_CUSTOM),
     p("ssl_dhparam", Text, "", "Diffie-Hellman parameters.").no_effect("only elliptic-curve key exchange is offered"),
-    p("ssl_session_tickets", Flag, "on", "Resume TLS sessions by tickets."),
-    p("ssl_session_timeout", Text, "1d", "How long a TLS session may be resumed."),
-    p("ssl_session_cache_size", Text, "10m", "Memory for resumable TLS sessions."),
+    p("ssl_session_tickets", Flag, "on", "Resume TLS sessions by tickets.").not_yet(TICKETS),
+    p("ssl_session_timeout", Text, "1d", "How long a TLS session may be resumed.").not_yet(TICKETS),
+    p("ssl_session_cache_size", Text, "10m", "Memory for resumable TLS sessions.").no_effect(TICKETS),
 ];
 
 const PROXY: &[Property] = &[
@@ -229,10 +234,10 @@ const PROXY: &[Property] = &[
     p("upstream_keepalive_idle_timeout", Number, "60", "Seconds after which an idle upstream connection is closed; \
        0: never."),
     p("lua_max_req_headers", Number, "100", "Request headers that are looked at by the router and plugins (1 to \
-       1000)."),
-    p("lua_max_resp_headers", Number, "100", "Response headers that plugins see (1 to 1000)."),
-    p("lua_max_uri_args", Number, "100", "Query arguments that plugins see (1 to 1000)."),
-    p("lua_max_post_args", Number, "100", "Form arguments that plugins see (1 to 1000)."),
+       1000).").not_yet(ALL_ITEMS),
+    p("lua_max_resp_headers", Number, "100", "Response headers that plugins see (1 to 1000).").not_yet(ALL_ITEMS),
+    p("lua_max_uri_args", Number, "100", "Query arguments that plugins see (1 to 1000).").not_yet(ALL_ITEMS),
+    p("lua_max_post_args", Number, "100", "Form arguments that plugins see (1 to 1000).").not_yet(ALL_ITEMS),
     p("router_flavor", Choice(&["traditional", "traditional_compatible", "expressions"]), "traditional_compatible",
       "How routes are written and matched."),
     p("worker_consistency", Choice(&["strict", "eventual"]), "eventual", "`strict` is deprecated.")
@@ -328,7 +333,8 @@ const DATASTORE: &[Property] = &[
 
 const CACHE: &[Property] = &[
     p("db_update_frequency", Number, "5", "Seconds between looks for changes made by other nodes."),
-    p("db_update_propagation", Number, "0", "Seconds that a change is held back, for replicated databases."),
+    p("db_update_propagation", Number, "0", "Seconds that a change is held back, for replicated databases.")
+        .not_yet("no replicated database can be used yet"),
     p("db_cache_ttl", Number, "0", "Seconds that an entity stays cached; 0: until it changes."),
     p("db_cache_neg_ttl", Number, "", "The same for the fact that there is none; unset: as `db_cache_ttl`."),
     p("db_resurrect_ttl", Number, "30", "Seconds that an expired entity is used while the database fails."),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use kong_config::{Config, DatabaseKind, LoadOptions, PortMap, Role, RouterFlavor, log};
 
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
 fn options(settings: &[(&str, &str)]) -> LoadOptions {
     LoadOptions::new(
         settings
@@ -98,7 +100,7 @@ fn aliases_set_what_they_stand_for() {
 
 #[test]
 fn the_datastore_follows_from_what_is_set() {
-    let rows: &[(&[(&str, &str)], DatabaseKind, &str)] = &[
+    let rows: &[(Settings<'_>, DatabaseKind, &str)] = &[
         (
             &[],
             DatabaseKind::Sqlite,
@@ -124,7 +126,7 @@ fn the_datastore_follows_from_what_is_set() {
             "{settings:?}"
         );
     }
-    let rows: &[(&[(&str, &str)], &str, &str)] = &[
+    let rows: &[(Settings<'_>, &str, &str)] = &[
         (
             &[("KONG_PG_HOST", "db")],
             "postgres",
