@@ -11,6 +11,8 @@ pub struct SqliteOptions {
     pub busy_timeout: Duration,
     /// How often to look whether another process has written.
     pub watch_interval: Duration,
+    /// Bring the core tables up to date when opening; otherwise an old file is refused.
+    pub migrate: bool,
 }
 
 impl Default for SqliteOptions {
@@ -19,6 +21,7 @@ impl Default for SqliteOptions {
             readers: 2,
             busy_timeout: Duration::from_secs(5),
             watch_interval: Duration::from_millis(100),
+            migrate: true,
         }
     }
 }

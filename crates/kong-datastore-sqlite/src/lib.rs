@@ -2,7 +2,19 @@
 //! few reader threads answer lookups, and several processes may share a file. Holds no code about a single entity.
 
 mod backend;
+mod catalog;
+mod cluster;
 mod config;
+mod connection;
+mod error;
+mod layout;
+mod migrate;
+mod read;
+mod readers;
+mod tables;
+mod values;
+mod writer;
 
 pub use backend::SqliteStore;
 pub use config::SqliteOptions;
+pub use migrate::MigrationStatus;

@@ -7,7 +7,7 @@ use thiserror::Error;
 pub type StoreResult<T> = Result<T, StoreError>;
 
 /// Failure of a store operation. The first four are the client's doing, the others the store's.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The primary key exists (code 3). Holds the key.
     #[error("primary key violation on {entity}: {key:?}")]

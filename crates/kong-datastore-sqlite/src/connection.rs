@@ -1,0 +1,68 @@
+//! Opening the file.
+
+use std::path::Path;
+
+use kong_datastore::{StoreError, StoreResult};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::SqliteOptions;
+use crate::error::explain;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+/// Creates the file, readable by its owner only: it holds credentials. SQLite gives its side files the same mode.
+pub(crate) fn create(path: &Path) -> StoreResult<()> {
+    let unusable =
+        |reason: String| StoreError::Unavailable(format!("cannot use {} as a database: {reason}", path.display()));
+    if path.is_dir() {
+        return Err(unusable("it is a directory, the path of a file is needed".into()));
+    }
+    if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty() && !p.is_dir()) {
+        return Err(unusable(format!("the directory {} does not exist", parent.display())));
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|e| unusable(e.to_string()))
+}
+
+/// A connection with every setting that the store's promises rest on.
+pub(crate) fn open(path: &Path, options: &SqliteOptions, role: Role) -> StoreResult<Connection> {
+    try_open(path, options, role)
+        .map_err(|e| explain(e, path))
+        .and_then(|(connection, mode)| {
+            if mode.eq_ignore_ascii_case("wal") {
+                Ok(connection)
+            } else {
+                Err(StoreError::Unavailable(format!(
+                    "{} cannot be used in WAL mode (it answers {mode}): put it on a local file system",
+                    path.display()
+                )))
+            }
+        })
+}
+
+fn try_open(path: &Path, options: &SqliteOptions, role: Role) -> rusqlite::Result<(Connection, String)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(options.busy_timeout)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    // FULL: the log is synced before a commit is answered; NORMAL would lose acknowledged writes at a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    let cache_kib = if role == Role::Writer { 32 << 10 } else { 8 << 10 };
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    if role == Role::Reader {
+        connection.pragma_update(None, "query_only", "ON")?;
+    }
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok((connection, mode))
+}
