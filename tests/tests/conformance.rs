@@ -20,11 +20,17 @@ fn area(name: &str) {
     let verdicts = run(&groups, &options, |_| {});
     let findings = Expected::read().unwrap().check(&format!("{name}/"), &verdicts);
     let passed = verdicts.iter().filter(|v| v.passed()).count();
+    let of_kind = |dbless: bool| {
+        let of_kind = verdicts.iter().filter(|v| v.dbless == dbless);
+        format!("{}/{}", of_kind.clone().filter(|v| v.passed()).count(), of_kind.count())
+    };
     // Written to the handle itself: the test runner would swallow `println!`.
     let _ = writeln!(
         std::io::stderr(),
-        "conformance {name}: {passed} of {} pass, {} findings, {:.0} s",
+        "conformance {name}: {passed} of {} pass [sqlite {}, memory {}], {} findings, {:.0} s",
         verdicts.len(),
+        of_kind(false),
+        of_kind(true),
         findings.len(),
         started.elapsed().as_secs_f64()
     );

@@ -254,6 +254,7 @@ mod tests {
         Verdict {
             file: file.to_owned(),
             case: case.to_owned(),
+            dbless: false,
             problems,
         }
     }

@@ -47,6 +47,8 @@ pub struct Verdict {
     pub file: String,
     /// The case.
     pub case: String,
+    /// Whether it ran on a node without a datastore.
+    pub dbless: bool,
     /// Every difference; none if it passed.
     pub problems: Vec<String>,
 }
@@ -101,6 +103,7 @@ fn run_group(group: &Group, options: &Options, on_verdict: &(impl Fn(&Verdict) +
         let verdict = Verdict {
             file: case.file.to_string(),
             case: case.name.clone(),
+            dbless: group.dbless,
             problems,
         };
         on_verdict(&verdict);

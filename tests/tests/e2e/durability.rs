@@ -190,7 +190,15 @@ fn every_acknowledged_write_is_synced() {
     let dir = tempfile::tempdir().unwrap();
     let trace = dir.path().join("trace");
     let gateway = Gateway::builder()
-        .wrapper(&["strace", "-f", "-qq", "-e", "trace=fdatasync,fsync", "-o", trace.to_str().unwrap()])
+        .wrapper(&[
+            "strace",
+            "-f",
+            "-qq",
+            "-e",
+            "trace=fdatasync,fsync",
+            "-o",
+            trace.to_str().unwrap(),
+        ])
         .start()
         .unwrap();
     let syncs = || std::fs::read_to_string(&trace).unwrap().matches("sync(").count();

@@ -4,14 +4,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kong_tests::{Gateway, binary, walkthrough};
 
+fn readme() -> String {
+    std::fs::read_to_string(binary::root().join("README.md")).unwrap()
+}
+
 #[test]
 fn readme_commands_print_what_the_readme_says() {
-    let root = binary::root();
-    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap_or_default();
-    let mut steps = walkthrough::steps(&read("README.md"), "walkthrough");
-    if steps.is_empty() {
-        steps = walkthrough::steps(&read("tests/README-walkthrough.md"), "walkthrough");
-    }
+    let steps = walkthrough::steps(&readme(), "walkthrough");
     assert!(steps.len() >= 3, "the walk-through has only {} steps", steps.len());
     let expected: Vec<&String> = steps.iter().flat_map(|s| &s.expected).collect();
     for status in ["HTTP/1.1 401", "HTTP/1.1 200", "HTTP/1.1 429"] {
@@ -38,6 +37,5 @@ fn readme_commands_print_what_the_readme_says() {
 
 #[test]
 fn readme_names_the_command_that_runs_all_tests() {
-    let readme = std::fs::read_to_string(binary::root().join("README.md")).unwrap();
-    assert!(readme.contains("cargo test --workspace"));
+    assert!(readme().contains("cargo test --workspace"));
 }

@@ -1,3 +1,0 @@
-pub(crate) fn run(_words: &[String]) -> anyhow::Result<()> {
-    anyhow::bail!("not yet")
-}
