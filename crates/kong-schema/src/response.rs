@@ -1,9 +1,36 @@
 //! Reading rows: as clients see them, and as an update starts from (entities.md §1.2, §1.10).
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::{Number, Value};
 
 use crate::process::{default_value, normalise};
 use crate::{FieldDef, Kind, Object, Record, Schema, shorthand};
+
+/// Function of a [`ReadHook`].
+pub type ReadFn = dyn Fn(&mut Object) + Send + Sync;
+
+/// Normalisation of a row when it is read (upstreams, targets).
+#[derive(Clone)]
+pub struct ReadHook {
+    /// Identifies the function.
+    pub name: String,
+    /// Changes the row.
+    pub apply: Arc<ReadFn>,
+}
+
+impl PartialEq for ReadHook {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for ReadHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReadHook({})", self.name)
+    }
+}
 
 impl Schema {
     /// A stored row as clients see it: every declared field and nothing else, defaults in place of nulls where null
@@ -20,9 +47,6 @@ impl Schema {
             let def = self.effective(variant.as_deref(), field);
             if let Some(value) = entity.get_mut(&field.name) {
                 echo(def, value);
-                if def.transient && value.is_null() && matches!(def.kind, Kind::Array(_) | Kind::Set(_)) {
-                    *value = Value::Array(Vec::new());
-                }
             }
         }
         shorthand::echo(&self.shorthands, &mut entity);

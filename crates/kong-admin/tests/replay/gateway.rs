@@ -1,12 +1,13 @@
 //! A gateway that is nothing but its Admin API.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use kong_admin::{AdminApp, AdminContext, Cors, LogLevels, Memory, NodeInfo, Zone, entity_rules};
 use kong_datastore::dao::{Dao, NoListener};
 use kong_datastore::{Datastore, MemoryStore};
-use kong_model::{Registry, RegistryBuilder, RouterFlavor};
+use kong_model::{PluginSchema, Registry, RegistryBuilder, RouterFlavor};
 use kong_schema::Object;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -19,7 +20,9 @@ pub(super) async fn gateway(file_env: &Value, case_env: &Value) -> Router {
         Some("expressions") => RouterFlavor::Expressions,
         _ => RouterFlavor::TraditionalCompatible,
     };
-    let registry = Arc::new(registry(flavor));
+    let plugins = setting("KONG_PLUGINS").unwrap_or_else(|| "bundled".to_owned());
+    let plugins: Vec<&str> = plugins.split(',').map(str::trim).collect();
+    let registry = registry(flavor, &plugins);
     let store = Arc::new(MemoryStore::new());
     store.prepare(registry.schemas()).await.unwrap();
     let node = Arc::new(Node {
@@ -33,8 +36,33 @@ pub(super) async fn gateway(file_env: &Value, case_env: &Value) -> Router {
     AdminApp::new(context)
 }
 
-fn registry(flavor: RouterFlavor) -> Registry {
-    RegistryBuilder::new(flavor).build().unwrap()
+/// Registries are the same for all cases with the same settings, and not cheap to make.
+fn registry(flavor: RouterFlavor, plugins: &[&str]) -> Arc<Registry> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<Registry>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let key = format!("{flavor:?} {plugins:?}");
+    let new = || Arc::new(new_registry(flavor, plugins));
+    Arc::clone(known.entry(key).or_insert_with(new))
+}
+
+fn new_registry(flavor: RouterFlavor, plugins: &[&str]) -> Registry {
+    let mut builder = RegistryBuilder::new(flavor);
+    for kind in kong_plugins::bundled() {
+        let plugin = kind.descriptor();
+        if !plugins.contains(&"bundled") && !plugins.contains(&plugin.name.as_str()) {
+            continue;
+        }
+        builder = builder.plugin(PluginSchema {
+            name: plugin.name.clone(),
+            version: plugin.version.clone(),
+            priority: plugin.priority.into(),
+            schema: Arc::clone(&plugin.schema),
+        });
+        for entity in &plugin.entities {
+            builder = builder.entity(Arc::clone(entity));
+        }
+    }
+    builder.build().unwrap()
 }
 
 struct Node {

@@ -2,6 +2,7 @@
 
 mod compare;
 mod gateway;
+mod needs;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tower::ServiceExt;
 
 use compare::{differences, substitute, unordered};
 use gateway::gateway;
+use needs::missing_plugins;
 
 /// Headers that are volatile, as in the recording.
 const SKIPPED_HEADERS: [&str; 8] = [
@@ -30,6 +32,8 @@ const SKIPPED_HEADERS: [&str; 8] = [
 pub(crate) struct Outcome {
     pub(crate) name: String,
     pub(crate) differences: Vec<String>,
+    /// Bundled plugins that the case uses and that are not there yet.
+    pub(crate) missing_plugins: Vec<String>,
 }
 
 /// Replays the cases of a file that the filter picks.
@@ -44,6 +48,7 @@ pub(crate) async fn replay_file(file: &Path, pick: impl Fn(&str) -> bool) -> Vec
             outcomes.push(Outcome {
                 name: name.to_owned(),
                 differences,
+                missing_plugins: missing_plugins(case),
             });
         }
     }
