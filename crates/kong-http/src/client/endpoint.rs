@@ -60,8 +60,11 @@ pub struct TlsTarget {
     pub config: ClientTls,
 }
 
-/// The head of an upstream request. The client writes `Host`, `Connection` and the framing lines itself and leaves out
-/// those among `headers`.
+/// The head of an upstream request. The client writes `Host`, `Connection`, `Upgrade` (if asked for) and the framing lines
+/// itself and leaves out those among `headers`.
+///
+/// A body that is empty is announced by `Content-Length: 0` if `headers` has a `Content-Length` or `Transfer-Encoding`
+/// line, that is if the client announced one; otherwise it is not mentioned.
 #[derive(Clone, Copy, Debug)]
 pub struct UpstreamHead<'a> {
     /// The method.
@@ -74,8 +77,6 @@ pub struct UpstreamHead<'a> {
     pub headers: &'a HeaderBlock,
     /// Ask for a switch to WebSocket: `Connection: keep-alive, Upgrade` and `Upgrade: websocket`.
     pub upgrade: bool,
-    /// Send no `Content-Length` even if the body is known to be empty and the client declared one.
-    pub omit_empty_length: bool,
 }
 
 /// Limits on the time an upstream may take.

@@ -27,6 +27,9 @@ pub struct ServerConfig {
     pub linger_total: Duration,
     /// Longest gap between two reads during that time.
     pub linger_gap: Duration,
+    /// When the drain begins, how long a connection may wait for one more request (which is then answered with
+    /// `Connection: close`) before it is closed: a request that is on its way is not lost.
+    pub drain_grace: Duration,
     /// Makes the responses to requests that are refused before the service sees them.
     pub pages: Rc<dyn ErrorPages>,
 }
@@ -44,6 +47,7 @@ impl Default for ServerConfig {
             max_body: 0,
             linger_total: Duration::from_secs(30),
             linger_gap: Duration::from_secs(5),
+            drain_grace: Duration::from_secs(1),
             pages: Rc::new(PlainPages),
         }
     }

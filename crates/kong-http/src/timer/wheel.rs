@@ -66,6 +66,13 @@ impl Timer {
         }
     }
 
+    /// Pulls the deadline forward to `after` from now, if it is later than that.
+    pub fn arm_at_most(&self, after: Duration) {
+        if !self.is_armed() || self.entry.deadline.get() > Tick::now().after(after).0 {
+            self.arm(after);
+        }
+    }
+
     /// Takes the deadline away.
     pub fn disarm(&self) {
         self.entry.deadline.set(NONE);
