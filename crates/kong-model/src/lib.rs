@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod declarative;
 mod deterministic_id;
 mod entities;
 mod jwk;

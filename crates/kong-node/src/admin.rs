@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use kong_admin::{
     AdminApp, AdminContext, Cors, Counters, HeaderOptions, LogLevels, Memory, NodeInfo, PluginRoute, ServeOptions,
     Zone, entity_rules, serve as serve_listener, status_app,
@@ -12,8 +13,9 @@ use kong_cache::EntityCache;
 use kong_config::Config;
 use kong_config::log::{Level, LogHandle, handle as log_handle};
 use kong_datastore::dao::Dao;
-use kong_datastore::{BoxFuture, Datastore};
+use kong_datastore::{BoxFuture, Datastore, MemoryStore};
 use kong_model::Registry;
+use kong_model::declarative::EMPTY_HASH;
 use kong_plugin::{AdminRoute, PluginEnv, PluginKind, Surface};
 use kong_proxy::{Totals, WorkerStats};
 use kong_schema::Object;
@@ -23,6 +25,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::NodeError;
+use crate::declarative::Documents;
 use crate::listeners::ControlPort;
 use crate::publisher::Publisher;
 
@@ -38,7 +41,8 @@ pub(crate) struct AdminPlan {
     pub(crate) stats: Arc<[Arc<WorkerStats>]>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) ready: Arc<AtomicBool>,
-    pub(crate) is_db_less: bool,
+    /// The store of a node without a database.
+    pub(crate) memory: Option<Arc<MemoryStore>>,
     pub(crate) admin: Vec<ControlPort>,
     pub(crate) admin_tls: Option<Arc<rustls::ServerConfig>>,
     pub(crate) status: Vec<ControlPort>,
@@ -56,7 +60,8 @@ pub(crate) fn serve(plan: AdminPlan) -> Result<Vec<JoinHandle<()>>, NodeError> {
         plan.publisher.clone(),
     )
     .with_rules(entity_rules())
-    .read_only(plan.is_db_less);
+    .read_only(plan.memory.is_some());
+    let hash = plan.memory.is_some().then(Documents::no_hash);
     let node = Arc::new(Info {
         configuration: configuration(&plan.config, &plan.registry),
         node_id,
@@ -66,6 +71,7 @@ pub(crate) fn serve(plan: AdminPlan) -> Result<Vec<JoinHandle<()>>, NodeError> {
         draining: plan.draining.clone(),
         ready: plan.ready.clone(),
         log: log_handle().cloned().map(Log),
+        hash: hash.clone(),
         cache_capacity: plan.config.cache.memory,
     });
     let tokens = &plan.config.proxy.headers;
@@ -77,6 +83,10 @@ pub(crate) fn serve(plan: AdminPlan) -> Result<Vec<JoinHandle<()>>, NodeError> {
     context.cors = Cors::new(plan.config.admin_gui_urls.iter().map(String::as_str));
     if let Some(limit) = plan.config.server.admin_max_body_size {
         context.max_body = usize::try_from(limit).unwrap_or(usize::MAX);
+    }
+    if let (Some(memory), Some(hash)) = (plan.memory, hash) {
+        let documents = Documents::new(memory, plan.registry.clone(), plan.publisher.clone(), hash);
+        context.declarative = Some(Arc::new(documents));
     }
     let routes: Vec<AdminRoute> = plan.kinds.iter().flat_map(|kind| kind.routes(&plan.env)).collect();
     let on = |surface: Surface| -> Vec<PluginRoute> {
@@ -171,6 +181,8 @@ struct Info {
     draining: Arc<AtomicBool>,
     ready: Arc<AtomicBool>,
     log: Option<Log>,
+    /// Hash of the running document, on a node without a database.
+    hash: Option<Arc<ArcSwap<String>>>,
     cache_capacity: u64,
 }
 
@@ -230,12 +242,23 @@ impl NodeInfo for Info {
         Memory { workers, zones }
     }
 
+    fn configuration_hash(&self) -> Option<String> {
+        self.hash.as_ref().map(|hash| hash.load().to_string())
+    }
+
     fn readiness(&self) -> Result<(), String> {
         if self.draining.load(Ordering::Relaxed) {
             return Err("draining".to_owned());
         }
         if !self.ready.load(Ordering::Relaxed) {
             return Err("router builds not yet complete".to_owned());
+        }
+        if self
+            .hash
+            .as_ref()
+            .is_some_and(|hash| hash.load().as_str() == EMPTY_HASH)
+        {
+            return Err("no configuration available (empty configuration present)".to_owned());
         }
         Ok(())
     }

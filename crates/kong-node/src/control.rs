@@ -168,9 +168,12 @@ async fn prepare(
     let is_db_less = store.is_none() && config.database.kind == DatabaseKind::Off;
     let registry = Arc::new(registry(&config, &kinds, is_db_less)?);
 
-    let store = match store {
-        Some(store) => store,
-        None => open_store(&config)?,
+    // Documents are loaded into a store in memory, which the node then reads like any other.
+    let memory = is_db_less.then(|| Arc::new(MemoryStore::new()));
+    let store = match (store, &memory) {
+        (Some(store), _) => store,
+        (None, Some(memory)) => memory.clone(),
+        (None, None) => open_store(&config)?,
     };
     store.prepare(registry.schemas()).await?;
     let info = store.info();
@@ -241,7 +244,7 @@ async fn prepare(
         stats,
         draining,
         ready,
-        is_db_less,
+        memory,
         admin,
         admin_tls,
         status,
@@ -290,7 +293,6 @@ fn registry(config: &Config, kinds: &[Arc<dyn PluginKind>], is_db_less: bool) ->
 fn open_store(config: &Config) -> Result<Arc<dyn Datastore>, NodeError> {
     Ok(match config.database.kind {
         DatabaseKind::Sqlite => Arc::new(SqliteStore::open(&config.database.sqlite_path)?),
-        DatabaseKind::Off => Arc::new(MemoryStore::new()),
         other => {
             return Err(NodeError::Unsupported(format!(
                 "no backend for database '{}'",

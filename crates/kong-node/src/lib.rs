@@ -17,6 +17,7 @@ mod admin;
 mod builder;
 mod certificates;
 mod control;
+mod declarative;
 mod error;
 mod listeners;
 mod node;

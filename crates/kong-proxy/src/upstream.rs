@@ -98,8 +98,6 @@ async fn attempts(
             host: Some(&host),
             headers: &headers,
             upgrade: forward::is_websocket_upgrade(&exchange.head.headers),
-            omit_empty_length: !exchange.head.headers.contains("content-length")
-                && !exchange.head.headers.contains("transfer-encoding"),
         };
         let timeouts = Timeouts {
             connect: upstream.timeouts.connect,
