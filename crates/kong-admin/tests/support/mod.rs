@@ -12,7 +12,7 @@ use kong_admin::{AdminContext, NodeInfo, entity_rules};
 use kong_datastore::dao::{Dao, NoListener};
 use kong_datastore::{BoxFuture, Datastore, MemoryStore};
 use kong_model::{RegistryBuilder, RouterFlavor};
-use kong_schema::Object;
+use kong_schema::{Object, Schema};
 use serde_json::Value;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -55,7 +55,16 @@ impl NodeInfo for Node {
 
 /// An application over an empty in-memory store with the core entities.
 pub(crate) fn context() -> AdminContext {
-    let registry = Arc::new(RegistryBuilder::new(RouterFlavor::default()).build().unwrap());
+    context_with([])
+}
+
+/// As [`context`], with further entities.
+pub(crate) fn context_with(entities: impl IntoIterator<Item = Schema>) -> AdminContext {
+    let builder = RegistryBuilder::new(RouterFlavor::default());
+    let builder = entities
+        .into_iter()
+        .fold(builder, |builder, schema| builder.entity(Arc::new(schema)));
+    let registry = Arc::new(builder.build().unwrap());
     let store = Arc::new(MemoryStore::new());
     futures_util::FutureExt::now_or_never(store.prepare(registry.schemas()))
         .unwrap()
@@ -70,4 +79,21 @@ pub(crate) async fn send(app: &Router, request: Request<Body>) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// A request with a JSON body, or without a body when it is null.
+pub(crate) fn request(method: &str, path: &str, body: &Value) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path);
+    if body.is_null() {
+        return request.body(Body::empty()).unwrap();
+    }
+    request
+        .header("content-type", "application/json")
+        .body(body.to_string().into())
+        .unwrap()
+}
+
+/// Sends a request with a JSON body (null: none).
+pub(crate) async fn call(app: &Router, method: &str, path: &str, body: Value) -> (u16, Value) {
+    send(app, request(method, path, &body)).await
 }
