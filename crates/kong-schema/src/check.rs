@@ -1,4 +1,4 @@
-//! Constructors for entity checks, as they read in a schema:
+//! Checks across fields, and constructors for them, as they read in a schema:
 //!
 //! ```
 //! use kong_schema::check::{at_least_one_of, when};
@@ -11,11 +11,100 @@
 //! assert_eq!(checks.len(), 3);
 //! ```
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::{CheckError, Condition, Conditional, CustomCheck, EntityCheck, FieldDef, LuaPattern, Object, Validator};
+use crate::{FieldDef, LuaPattern, Object, Validator};
+
+/// A check across fields (entities.md §1.5). Field names may be dotted paths (`config.redis.host`).
+#[derive(Debug, Clone, PartialEq)]
+pub enum EntityCheck {
+    /// Not all empty.
+    AtLeastOneOf(Vec<String>),
+    /// Exactly one non-empty.
+    OnlyOneOf(Vec<String>),
+    /// No two non-empty equal.
+    Distinct(Vec<String>),
+    /// All or none.
+    MutuallyRequired(Vec<String>),
+    /// One or none.
+    MutuallyExclusive(Vec<String>),
+    /// Members of one set only.
+    MutuallyExclusiveSets(Vec<String>, Vec<String>),
+    /// *if_field* matches → *then_field* must match.
+    Conditional(Box<Conditional>),
+    /// A function with a name.
+    Custom(CustomCheck),
+}
+
+/// See [`EntityCheck::Conditional`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conditional {
+    /// Field looked at.
+    pub if_field: String,
+    /// What it must match for the check to apply.
+    pub if_match: Condition,
+    /// Field that must match then.
+    pub then_field: String,
+    /// What it must match.
+    pub then_match: Condition,
+    /// Text that replaces `failed conditional validation given value of field '…'`.
+    pub then_err: Option<String>,
+}
+
+/// Attributes laid over a field's own definition by a [`Conditional`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Condition {
+    /// Null does not match.
+    pub required: bool,
+    /// Replaces the definition of the elements.
+    pub elements: Option<Box<FieldDef>>,
+    /// Replace the field's validators of the same kind.
+    pub validators: Vec<Validator>,
+}
+
+/// Function of a [`CustomCheck`]: sees the whole entity; `Err` holds text for `@entity`, or a map of field errors.
+pub type CheckFn = dyn Fn(&Object) -> Result<(), CheckError> + Send + Sync;
+
+/// What a [`CustomCheck`] reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckError {
+    /// Strings for `fields["@entity"]`.
+    pub entity: Vec<String>,
+    /// Errors of single fields.
+    pub fields: Object,
+}
+
+/// An entity check written in code.
+#[derive(Clone)]
+pub struct CustomCheck {
+    /// Identifies the function; equality of schemas compares it.
+    pub name: String,
+    /// Fields it reads, shown as `field_sources` in `/schemas`.
+    pub field_sources: Vec<String>,
+    /// Runs although some of its fields have errors.
+    pub run_with_invalid_fields: bool,
+    /// Runs although some of its fields are absent.
+    pub run_with_missing_fields: bool,
+    /// Not shown in the `/schemas` document.
+    pub undocumented: bool,
+    /// The check.
+    pub check: Arc<CheckFn>,
+}
+
+impl PartialEq for CustomCheck {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.field_sources == other.field_sources
+    }
+}
+
+impl fmt::Debug for CustomCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CustomCheck({}, {:?})", self.name, self.field_sources)
+    }
+}
 
 fn names(fields: &[&str]) -> Vec<String> {
     fields.iter().map(|f| (*f).to_owned()).collect()

@@ -76,9 +76,11 @@ mod transformation;
 pub mod types;
 pub mod url;
 mod validate;
-mod validators;
+mod validator;
 mod value;
+mod variant;
 
+pub use check::{CheckError, CheckFn, Condition, Conditional, CustomCheck, EntityCheck};
 #[doc(hidden)]
 pub use entity::derive;
 pub use entity::{AsRecord, Choices, Entity, FieldType, record_def};
@@ -87,8 +89,15 @@ pub use operation::{Errors, Operation, TransformError};
 pub use pattern::{LuaPattern, PatternError};
 pub use plugin::{ALL_PROTOCOLS, HTTP_PROTOCOLS, PluginScopes, plugin_schema};
 pub use process::random_secret;
-pub use schema::*;
+pub use response::{ReadFn, ReadHook};
+pub use schema::{
+    AdminExposure, CacheKeyForm, Field, FieldDef, Foreign, Kind, Object, OnDelete, Record, Schema, Storage, Unique,
+};
+pub use shorthand::{ExpandFn, Shorthand};
+pub use transformation::{TransformFn, Transformation};
 pub use validate::check_value;
+pub use validator::{Custom, Pattern, ValidateFn, Validator};
+pub use variant::{Polymorphic, UnknownFn};
 
 /// For the derives.
 #[doc(hidden)]

@@ -196,10 +196,10 @@ pub(crate) fn normalise(def: &FieldDef, value: &mut Value) {
             members.values_mut().for_each(|value| normalise(values, value));
         }
         (Kind::Record(record), Value::Object(members)) => fill_record(record, members),
-        (Kind::Foreign(_), Value::Object(members)) => {
-            if members.get("id").and_then(Value::as_str).is_some_and(is_uuid) {
-                members.retain(|name, _| name == "id");
-            }
+        (Kind::Foreign(_), Value::Object(members))
+            if members.get("id").and_then(Value::as_str).is_some_and(is_uuid) =>
+        {
+            members.retain(|name, _| name == "id");
         }
         (Kind::Json(_) | Kind::Abstract, value) => normalise_numbers(value),
         _ => {}

@@ -1,5 +1,6 @@
 //! Aliases: construction, expansion on write, echo on read (entities.md §1.8).
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -7,7 +8,37 @@ use serde_json::{Value, json};
 use crate::process::normalise;
 use crate::validate::check_value;
 use crate::value::shown;
-use crate::{Errors, FieldDef, Kind, Object, Operation, Shorthand};
+use crate::{Errors, FieldDef, Kind, Object, Operation};
+
+/// Function of a [`Shorthand`]: value of the alias → members to set (nested objects merge).
+pub type ExpandFn = dyn Fn(&Value) -> Object + Send + Sync;
+
+/// A write-only or deprecated alias (entities.md §1.8).
+#[derive(Clone)]
+pub struct Shorthand {
+    /// Name of the alias.
+    pub name: String,
+    /// Its own definition, checked first.
+    pub def: FieldDef,
+    /// Computes the members it stands for.
+    pub expand: Arc<ExpandFn>,
+    /// Set for a deprecated alias: path of the member that replaces it (the alias is then echoed in responses).
+    pub replaced_with: Option<Vec<String>>,
+    /// Deprecation text and version, shown in `/schemas`.
+    pub deprecation: Option<Value>,
+}
+
+impl PartialEq for Shorthand {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.def == other.def && self.replaced_with == other.replaced_with
+    }
+}
+
+impl fmt::Debug for Shorthand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shorthand({})", self.name)
+    }
+}
 
 /// A plain alias: when present, the computed members override whatever was supplied for them.
 pub fn plain(name: &str, def: FieldDef, expand: impl Fn(&Value) -> Object + Send + Sync + 'static) -> Shorthand {

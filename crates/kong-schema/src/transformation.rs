@@ -1,10 +1,41 @@
 //! Write-time derivations (entities.md §1.9).
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::entity_checks::{add_entity_error, quoted};
 use crate::value::{at, is_empty};
-use crate::{Errors, Object, Operation, Schema, TransformError, Transformation};
+use crate::{Errors, Object, Operation, Schema, TransformError};
+
+/// Function of a [`Transformation`]: the whole entity → members to set.
+pub type TransformFn = dyn Fn(&Object) -> Result<Object, String> + Send + Sync;
+
+/// A write-time derivation, e.g. hashing a password (entities.md §1.9).
+#[derive(Clone)]
+pub struct Transformation {
+    /// Identifies the function.
+    pub name: String,
+    /// Members of the submitted body that trigger it.
+    pub input: Vec<String>,
+    /// Members of the merged entity it also needs (dotted paths).
+    pub needs: Vec<String>,
+    /// Computes the members to store.
+    pub apply: Arc<TransformFn>,
+}
+
+impl PartialEq for Transformation {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.input == other.input && self.needs == other.needs
+    }
+}
+
+impl fmt::Debug for Transformation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transformation({})", self.name)
+    }
+}
 
 fn is_set(object: &Object, path: &str) -> bool {
     at(object, path).is_some_and(|v| !is_empty(v))

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::value::{is_uuid, is_vault_reference};
-use crate::{Condition, Errors, FieldDef, Foreign, Kind, Object, Operation, Polymorphic, Record, Schema, Validator};
-use crate::{entity_checks, transformation, validators};
+use crate::{Condition, Errors, FieldDef, Foreign, Kind, Object, Operation, Record, Schema, Validator};
+use crate::{entity_checks, transformation, validator};
 
-const REQUIRED: &str = "required field missing";
+pub(crate) const REQUIRED: &str = "required field missing";
 const UNKNOWN: &str = "unknown field";
 const MISSING_PRIMARY_KEY: &str = "missing primary key";
 
@@ -165,45 +165,6 @@ fn nested_def<'a>(def: &'a FieldDef, path: &str) -> Option<&'a FieldDef> {
     rest.map_or(Some(inner), |rest| nested_def(inner, rest))
 }
 
-impl Polymorphic {
-    /// Variant for a value: a string, or the first element of a list that is known.
-    pub(crate) fn choose(&self, value: &Value) -> Option<&Arc<Schema>> {
-        match value {
-            Value::String(name) => self.variants.iter().find(|(n, _)| n == name).map(|(_, schema)| schema),
-            Value::Array(items) => items.iter().filter(|v| v.is_string()).find_map(|v| self.choose(v)),
-            _ => None,
-        }
-    }
-
-    fn choose_strict(&self, entity: &Object) -> Result<&Arc<Schema>, Errors> {
-        let value = entity.get(&self.key).unwrap_or(&Value::Null);
-        if let Some(variant) = self.choose(value) {
-            return Ok(variant);
-        }
-        let error = match value {
-            Value::Null => REQUIRED.to_owned(),
-            Value::Array(items) => self.unknown_text(items.first().unwrap_or(&Value::Null)),
-            Value::Object(_) => self.unknown_text(&Value::Null),
-            scalar => self.unknown_text(scalar),
-        };
-        let mut errors = Errors::new();
-        errors.insert(self.key.clone(), error.into());
-        Err(errors)
-    }
-
-    fn unknown_text(&self, value: &Value) -> String {
-        let shown = if value.is_null() {
-            "nil".to_owned()
-        } else {
-            crate::value::shown(value)
-        };
-        match &self.unknown {
-            Some(text) => text(&shown),
-            None => format!("unknown type: {shown}"),
-        }
-    }
-}
-
 /// Validates a value against its definition.
 ///
 /// # Errors
@@ -245,7 +206,7 @@ pub(crate) fn check_conditioned(
     if def.referenceable && value.as_str().is_some_and(is_vault_reference) {
         return Ok(());
     }
-    validators::run(def, condition, value)
+    validator::run(def, condition, value)
 }
 
 fn check_type(def: &FieldDef, elements: Option<&FieldDef>, value: &Value, op: Operation) -> Result<(), Value> {

@@ -1,9 +1,103 @@
-//! Evaluation of validators: order and texts of entities.md §1.4.
+//! Validators of single values and their evaluation: order and texts of entities.md §1.4.
+
+use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::value::{is_uuid, shown};
-use crate::{Condition, FieldDef, Kind, Validator};
+use crate::{Condition, FieldDef, Kind, LuaPattern};
+
+/// A rule about one value. Order of evaluation and texts: entities.md §1.4.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Validator {
+    /// Equal to the value (`Null` allowed).
+    Eq(Value),
+    /// Not equal to the value.
+    Ne(Value),
+    /// One of the values.
+    OneOf(Vec<Value>),
+    /// None of the values.
+    NotOneOf(Vec<Value>),
+    /// Strictly greater.
+    Gt(f64),
+    /// Within the closed interval.
+    Between(f64, f64),
+    /// Length in bytes (strings) or elements.
+    LenEq(usize),
+    /// Shortest length.
+    LenMin(usize),
+    /// Longest length.
+    LenMax(usize),
+    /// Prefix.
+    StartsWith(String),
+    /// Matches a pattern of the original's dialect (`%` escapes); the text is shown verbatim in `/schemas`.
+    Match(LuaPattern),
+    /// Does not match.
+    NotMatch(LuaPattern),
+    /// Each pattern must match; its own text on failure.
+    MatchAll(Vec<Pattern>),
+    /// No pattern may match; its own text on failure.
+    MatchNone(Vec<Pattern>),
+    /// At least one of the patterns must match.
+    MatchAny {
+        /// The patterns.
+        patterns: Vec<LuaPattern>,
+        /// Text on failure.
+        err: Option<String>,
+    },
+    /// The list contains the value.
+    Contains(Value),
+    /// Compiles as a regular expression.
+    IsRegex,
+    /// Members of at most one of these sets.
+    MutuallyExclusiveSubsets(Vec<Vec<String>>),
+    /// A function with a name; two are equal when their names are.
+    Custom(Custom),
+}
+
+/// A pattern with the text of its failure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pattern {
+    /// Pattern in the original's dialect.
+    pub pattern: LuaPattern,
+    /// Text on failure; `None`: `invalid value: <v>`.
+    pub err: Option<String>,
+}
+
+/// Function of a [`Custom`] validator: `Err` holds the field's error, text or nested.
+pub type ValidateFn = dyn Fn(&Value) -> Result<(), Value> + Send + Sync;
+
+/// A validator written in code.
+#[derive(Clone)]
+pub struct Custom {
+    /// Identifies the function; equality of schemas compares it.
+    pub name: String,
+    /// The check.
+    pub check: Arc<ValidateFn>,
+}
+
+impl Custom {
+    /// A validator of that name.
+    pub fn new(name: impl Into<String>, check: impl Fn(&Value) -> Result<(), Value> + Send + Sync + 'static) -> Self {
+        Self {
+            name: name.into(),
+            check: Arc::new(check),
+        }
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for Custom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Custom({})", self.name)
+    }
+}
 
 /// Position in the order of evaluation. `timestamp` and `uuid` are flags of the field but have their place in it.
 const TIMESTAMP: u8 = 5;
