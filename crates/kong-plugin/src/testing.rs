@@ -34,9 +34,9 @@ use uuid::Uuid;
 use crate::exchange::BufferBody;
 use crate::pipeline::{self, Flow};
 use crate::{
-    Action, Client, Entities, Exchange, Instance, LocalBody, LocalResponse, NodeIdentity, Plan, PlanEntry, Plugin,
-    PluginEnv, PluginError, PluginKind, Selected, Source, StreamExchange, TaskSpawner, Timings, UpstreamRequest,
-    UpstreamTimeouts,
+    Action, Client, Entities, Exchange, Instance, LocalBody, LocalResponse, NodeIdentity, Phases, Plan, PlanEntry,
+    Plugin, PluginEnv, PluginError, PluginKind, Selected, Source, StreamExchange, TaskSpawner, Timings,
+    UpstreamRequest, UpstreamTimeouts,
 };
 
 /// Id of the route that test exchanges matched.
@@ -513,6 +513,9 @@ impl Run {
         exchange.response = Some(head);
         exchange.response_body = body;
         let mut sent = Vec::new();
+        if exchange.source == Source::Service && pipeline::has_phase(&exchange, Phases::RESPONSE) {
+            block_on(respond(&mut exchange));
+        }
         block_on(async {
             pipeline::header_filter(&mut exchange).await;
             let mut body = std::mem::replace(&mut exchange.response_body, Body::Empty);
@@ -559,6 +562,18 @@ impl Finished {
             .get_all(name)
             .map(|value| String::from_utf8_lossy(value).into_owned())
             .collect()
+    }
+}
+
+/// Buffers the response and runs the `response` phase.
+async fn respond(exchange: &mut Exchange) {
+    let mut body = std::mem::take(&mut exchange.response_body);
+    let bytes = body.collect(1 << 20).await.unwrap_or_default();
+    exchange.response_body = Body::Memory(bytes);
+    if let Flow::Answered(Action::Respond(local)) = pipeline::response(exchange).await {
+        let (head, body) = render(&local);
+        exchange.response = Some(head);
+        exchange.response_body = body;
     }
 }
 

@@ -112,6 +112,11 @@ impl Access<'_> {
         true
     }
 
+    /// Everything, for the adapters of this crate.
+    pub(crate) fn exchange_mut(&mut self) -> &mut Exchange {
+        self.exchange
+    }
+
     /// Registers a future that may abandon the upstream; see [`Guard`].
     pub fn guard(&mut self, guard: Guard) {
         self.exchange.guards.push(guard);

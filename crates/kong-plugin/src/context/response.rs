@@ -33,6 +33,11 @@ macro_rules! edits_response {
                 self.exchange.response.as_ref().map(|head| &head.headers)
             }
 
+            /// Response headers, for edits that [`Self::set_header`] and its like do not offer.
+            pub fn response_headers_mut(&mut self) -> Option<&mut HeaderBlock> {
+                self.exchange.response.as_mut().map(|head| &mut head.headers)
+            }
+
             /// First value of a response header.
             pub fn response_header(&self, name: &str) -> Option<&str> {
                 self.exchange.response.as_ref()?.headers.get_str(name)
