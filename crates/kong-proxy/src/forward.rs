@@ -121,7 +121,7 @@ pub(crate) fn upstream_headers(
         None => push_address(&mut value, exchange.client.ip),
     }
     headers.set("X-Forwarded-For", &value);
-    headers.set("X-Forwarded-Proto", &forwarding.proto);
+    set_or_remove(&mut headers, "X-Forwarded-Proto", &forwarding.proto);
     set_or_remove(&mut headers, "X-Forwarded-Host", &forwarding.host);
     set_or_remove(&mut headers, "X-Forwarded-Port", &forwarding.port);
     set_or_remove(&mut headers, "X-Forwarded-Path", &forwarding.path);
@@ -135,6 +135,15 @@ pub(crate) fn upstream_headers(
         headers.set("X-Kong-Request-Id", exchange.id);
     }
     headers
+}
+
+/// Whether the client's `Connection` lists `Content-Length`.
+pub(crate) fn lists_content_length(headers: &HeaderBlock) -> bool {
+    headers.get("connection").is_some_and(|value| value.len() > 10)
+        && headers
+            .get_all("connection")
+            .flat_map(|line| line.split(|b| *b == b','))
+            .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"content-length"))
 }
 
 /// Removes what the client's `Connection` lists.

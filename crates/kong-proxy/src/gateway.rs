@@ -21,7 +21,7 @@ use kong_router::{HeaderLookup, RequestQuery, Scheme, header_name_matches};
 use crate::error_page::Producer;
 use crate::filtered_body::FilteredBody;
 use crate::flight::InFlight;
-use crate::forward::Forwarding;
+use crate::forward::{self, Forwarding};
 use crate::local::{self, Asker};
 use crate::snapshot::{RouteEntry, ServiceEntry, Snapshot};
 use crate::upstream::{self, Sent};
@@ -154,6 +154,11 @@ async fn decide(worker: &Rc<Worker>, snapshot: &Snapshot, exchange: &mut Exchang
             Ok(buffered) => exchange.body = buffered,
             Err(error) => return Outcome::Core(upstream::status_of_body(&error)),
         }
+    }
+
+    // A `Connection` that lists `Content-Length` takes the length away, and with it the body.
+    if forward::lists_content_length(&exchange.head.headers) {
+        exchange.body = Body::Empty;
     }
 
     // Peers are tried until one answers.

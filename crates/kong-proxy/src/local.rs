@@ -73,6 +73,11 @@ pub(crate) fn document(
     // 494 is internal: the client is told 400.
     let mut head = ResponseHead::new(if status == 494 { 400 } else { status });
     let format = asker.format(producer, settings);
+    if format == Format::Grpc && !asker.is_http2_grpc() {
+        // `Accept: application/grpc` on a request that is none: the original has no document for it.
+        head.headers.append("Content-Type", "");
+        return (head, Body::Empty);
+    }
     head.headers.append("Content-Type", format.content_type());
     if format == Format::Grpc {
         let (code, name) = error_page::grpc_status(status);

@@ -2,9 +2,10 @@
 //!
 //! On the request path: edits are an overlay of the received head, numbers are formatted without allocation.
 
-use kong_message::{HeaderBlock, ResponseHead};
+use kong_message::{Body, HeaderBlock, ResponseHead};
 use kong_plugin::{Exchange, Source};
 
+use crate::error_page::stock_page;
 use crate::settings::ProxySettings;
 
 /// Decimal digits of a number, without allocation.
@@ -103,10 +104,11 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
         .as_ref()
         .is_some_and(|upstream| upstream.scheme.starts_with("grpc"));
     let token = exchange.node.server_token;
+    let is_stock_redirect = is_stock_redirect(exchange);
     let Some(head) = &mut exchange.response else { return };
     let tokens = &settings.headers;
     let headers = &mut head.headers;
-    add_charset(headers, settings);
+    add_charset(headers, settings, is_stock_redirect);
     if is_proxied {
         if tokens.server && !headers.contains("server") {
             headers.append("Server", token);
@@ -180,11 +182,15 @@ fn add_debug(exchange: &mut Exchange) {
 }
 
 /// Text responses without a charset get one (plugins-auth-traffic.md §1.7).
-fn add_charset(headers: &mut HeaderBlock, settings: &ProxySettings) {
+fn add_charset(headers: &mut HeaderBlock, settings: &ProxySettings, is_stock_redirect: bool) {
     let Some(charset) = &settings.charset else { return };
     let Some(content_type) = headers.get_str("content-type") else {
         return;
     };
+    // The server's own page for these two has no charset (plugins-auth-traffic.md §1.7).
+    if is_stock_redirect {
+        return;
+    }
     const TYPES: [&str; 6] = [
         "text/html",
         "text/plain",
@@ -197,6 +203,14 @@ fn add_charset(headers: &mut HeaderBlock, settings: &ProxySettings) {
         let with_charset = format!("{content_type}; charset={charset}");
         headers.set("Content-Type", with_charset);
     }
+}
+
+/// Whether this is the server's own page of a redirect.
+fn is_stock_redirect(exchange: &Exchange) -> bool {
+    let Some(status @ (301 | 302)) = exchange.status() else {
+        return false;
+    };
+    matches!(&exchange.response_body, Body::Memory(page) if *page == stock_page(status))
 }
 
 /// Whether responses from this source went through the proxy stage, 502 and 504 of failed tries included.

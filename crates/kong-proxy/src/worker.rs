@@ -145,11 +145,12 @@ impl Worker {
             head_bytes,
         } = request;
         let client = real_ip::client(conn.peer, &head.headers, &self.settings);
-        let path = uri::normalize(match head.path() {
-            b"" => b"/",
-            path => path,
-        })
-        .into_owned();
+        let path = match (head.path(), head.query()) {
+            // An absolute form without a path, `http://host?query`: the original takes the query for the path.
+            (b"", Some(query)) => [b"?", query].concat(),
+            (b"", None) => b"/".to_vec(),
+            (path, _) => uri::normalize(path).into_owned(),
+        };
         let query = head.query().map(bytes::Bytes::copy_from_slice);
         let exchange = Box::new(Exchange {
             scheme: conn.scheme(),
