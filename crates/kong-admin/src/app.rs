@@ -11,9 +11,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{Method, header};
 use http_body_util::BodyExt;
-use kong_datastore::BoxFuture;
 use kong_datastore::dao::Dao;
+use kong_datastore::{BoxFuture, Row, unix_now};
 use kong_model::Registry;
+use kong_schema::{Object, Schema};
+use serde_json::Value;
 
 use crate::error::ApiError;
 use crate::message::{AdminRequest, AdminResponse, PathParam};
@@ -98,6 +100,22 @@ pub(crate) struct Admin {
     cors: Option<Cors>,
     max_body: usize,
     body_timeout: Duration,
+}
+
+impl Admin {
+    /// A row as clients see it. Without a database a row that does not expire has no `ttl` at all.
+    pub(crate) fn view(&self, schema: &Schema, row: &Row) -> Object {
+        let mut view = schema.to_response(row, unix_now());
+        if self.dao.is_read_only() && schema.storage.ttl && view.get("ttl").is_some_and(Value::is_null) {
+            view.remove("ttl");
+        }
+        view
+    }
+
+    /// 200 with a row as clients see it.
+    pub(crate) fn shown(&self, schema: &Schema, row: &Row) -> AdminResponse {
+        AdminResponse::json(200, &self.view(schema, row))
+    }
 }
 
 /// The Admin API.

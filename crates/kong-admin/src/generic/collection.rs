@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use kong_datastore::unix_now;
 use kong_schema::Schema;
 
 use super::page::{Repeat, entity_page, page_request};
@@ -23,10 +22,10 @@ pub(super) fn add(routes: &mut Routes, path: &str, schema: &Arc<Schema>) {
 pub(crate) async fn list(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>, path: String) -> ApiResult {
     let request = page_request(&req);
     let page = admin.dao.page(&schema, None, &request).await?;
-    Ok(entity_page(&schema, &page, &path, &request, Repeat::Query))
+    Ok(entity_page(&admin, &schema, &page, &path, &request, Repeat::Query))
 }
 
 async fn create(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
     let row = admin.dao.insert(&schema, req.entity(&schema)).await?;
-    Ok(AdminResponse::json(201, &schema.to_response(&row, unix_now())))
+    Ok(AdminResponse::json(201, &admin.view(&schema, &row)))
 }

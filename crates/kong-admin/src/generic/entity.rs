@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use kong_datastore::Row;
 use kong_datastore::dao::EntityKey;
-use kong_datastore::{Row, unix_now};
 use kong_schema::{Object, Schema};
 use serde_json::Value;
 
@@ -26,31 +26,26 @@ pub(super) fn add(routes: &mut Routes, path: &str, schema: &Arc<Schema>) {
 async fn get(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
     let key = admin.dao.key(&schema, req.param(0))?;
     let row = admin.dao.select(&schema, &key).await?.ok_or(ApiError::NotFound)?;
-    Ok(shown(&schema, &row))
+    Ok(admin.shown(&schema, &row))
 }
 
 async fn put(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
     let key = admin.dao.key(&schema, req.param(0))?;
     let row = admin.dao.upsert(&schema, &key, req.entity(&schema)).await?;
-    Ok(shown(&schema, &row))
+    Ok(admin.shown(&schema, &row))
 }
 
 async fn patch(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
     let key = admin.dao.key(&schema, req.param(0))?;
     let input = patch_input(&admin, &req, &schema, &key).await?;
     let row = admin.dao.update(&schema, &key, input).await?;
-    Ok(shown(&schema, &row))
+    Ok(admin.shown(&schema, &row))
 }
 
 async fn delete(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
     let key = admin.dao.key(&schema, req.param(0))?;
     admin.dao.delete(&schema, &key).await?;
     Ok(AdminResponse::empty(204))
-}
-
-/// 200 with an entity as clients see it.
-pub(crate) fn shown(schema: &Schema, row: &Row) -> AdminResponse {
-    AdminResponse::json(200, &schema.to_response(row, unix_now()))
 }
 
 /// The body of a PATCH. Types of form fields may depend on the variant of the stored entity.

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use kong_datastore::Row;
 use kong_datastore::dao::EntityKey;
-use kong_datastore::{Row, unix_now};
 use kong_schema::Schema;
 use serde_json::{Value, json};
 
 use super::Relation;
-use super::entity::{shown, variant_input};
+use super::entity::variant_input;
 use super::page::{Repeat, entity_page, page_request};
 use crate::app::Admin;
 use crate::error::{ApiError, ApiResult};
@@ -41,7 +41,14 @@ pub(crate) async fn list(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Rel
         .page(&relation.child, Some((relation.field.clone(), parent)), &request)
         .await?;
     let path = req.path.strip_suffix('/').unwrap_or(&req.path);
-    Ok(entity_page(&relation.child, &page, path, &request, Repeat::Nothing))
+    Ok(entity_page(
+        &admin,
+        &relation.child,
+        &page,
+        path,
+        &request,
+        Repeat::Nothing,
+    ))
 }
 
 pub(crate) async fn create(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
@@ -49,12 +56,12 @@ pub(crate) async fn create(admin: Arc<Admin>, req: AdminRequest, relation: Arc<R
     let mut input = req.entity(&relation.child);
     input.insert(relation.field.clone(), json!({ "id": parent }));
     let row = admin.dao.insert(&relation.child, input).await?;
-    Ok(AdminResponse::json(201, &relation.child.to_response(&row, unix_now())))
+    Ok(AdminResponse::json(201, &admin.view(&relation.child, &row)))
 }
 
 async fn get(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
-    let (_, row) = child(&admin, &req, &relation).await?;
-    Ok(shown(&relation.child, &row))
+    let (_, _, row) = child(&admin, &req, &relation).await?;
+    Ok(admin.shown(&relation.child, &row))
 }
 
 async fn put(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
@@ -73,12 +80,12 @@ pub(crate) async fn put_child(
     let mut input = req.entity(&relation.child);
     input.insert(relation.field.clone(), json!({ "id": parent }));
     let row = admin.dao.upsert(&relation.child, key, input).await?;
-    Ok(shown(&relation.child, &row))
+    Ok(admin.shown(&relation.child, &row))
 }
 
 async fn patch(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
-    let (parent, row) = child(&admin, &req, &relation).await?;
-    patch_child(&admin, &req, &relation, parent, &row).await
+    let (parent, key, row) = child(&admin, &req, &relation).await?;
+    patch_child(&admin, &req, &relation, parent, &key, &row).await
 }
 
 pub(crate) async fn patch_child(
@@ -86,23 +93,24 @@ pub(crate) async fn patch_child(
     req: &AdminRequest,
     relation: &Relation,
     parent: String,
+    key: &EntityKey,
     row: &Row,
 ) -> ApiResult {
     let mut input = variant_input(req, &relation.child, row);
     input
         .entry(relation.field.clone())
         .or_insert_with(|| json!({ "id": parent }));
-    let row = admin.dao.update(&relation.child, &id_key(row)?, input).await?;
-    Ok(shown(&relation.child, &row))
+    let row = admin.dao.update(&relation.child, key, input).await?;
+    Ok(admin.shown(&relation.child, &row))
 }
 
 async fn delete(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
-    let (_, row) = child(&admin, &req, &relation).await?;
-    delete_child(&admin, &relation, &row).await
+    let (_, key, _) = child(&admin, &req, &relation).await?;
+    delete_child(&admin, &relation, &key).await
 }
 
-pub(crate) async fn delete_child(admin: &Admin, relation: &Relation, row: &Row) -> ApiResult {
-    admin.dao.delete(&relation.child, &id_key(row)?).await?;
+pub(crate) async fn delete_child(admin: &Admin, relation: &Relation, key: &EntityKey) -> ApiResult {
+    admin.dao.delete(&relation.child, key).await?;
     Ok(AdminResponse::empty(204))
 }
 
@@ -113,8 +121,12 @@ pub(crate) async fn parent_id(admin: &Admin, parent: &Arc<Schema>, segment: &str
     row_id(&row)
 }
 
-/// The parent's id and the child that both path segments name; a child of another parent is not found.
-pub(crate) async fn child(admin: &Admin, req: &AdminRequest, relation: &Relation) -> Result<(String, Row), ApiError> {
+/// The parent's id, the child's key as given, and the child; a child of another parent is not found.
+pub(crate) async fn child(
+    admin: &Admin,
+    req: &AdminRequest,
+    relation: &Relation,
+) -> Result<(String, EntityKey, Row), ApiError> {
     let parent = parent_id(admin, &relation.parent, req.param(0)).await?;
     let key = admin.dao.key(&relation.child, req.param(1))?;
     let row = admin
@@ -123,7 +135,7 @@ pub(crate) async fn child(admin: &Admin, req: &AdminRequest, relation: &Relation
         .await?
         .ok_or(ApiError::NotFound)?;
     if belongs(&row, relation, &parent) {
-        Ok((parent, row))
+        Ok((parent, key, row))
     } else {
         Err(ApiError::NotFound)
     }

@@ -1,11 +1,11 @@
 //! Page objects (admin-api.md §5.1).
 
 use kong_datastore::dao::{EntityPage, PageRequest};
-use kong_datastore::unix_now;
 use kong_schema::Schema;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::app::Admin;
 use crate::message::{AdminRequest, AdminResponse};
 
 /// What stays as it is inside a query: RFC 3986's unreserved characters.
@@ -38,17 +38,17 @@ pub(crate) fn page_request(req: &AdminRequest) -> PageRequest {
 
 /// The page of an entity's rows as clients see them.
 pub(crate) fn entity_page(
+    admin: &Admin,
     schema: &Schema,
     page: &EntityPage,
     path: &str,
     request: &PageRequest,
     repeat: Repeat,
 ) -> AdminResponse {
-    let now = unix_now();
     let data = page
         .rows
         .iter()
-        .map(|row| Value::Object(schema.to_response(row, now)))
+        .map(|row| Value::Object(admin.view(schema, row)))
         .collect();
     page_of(data, page.offset.as_deref(), path, request, repeat)
 }

@@ -8,7 +8,7 @@ use kong_schema::Schema;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::entity::{shown, variant_input};
+use super::entity::variant_input;
 use super::nested::id_key;
 use crate::app::Admin;
 use crate::error::{ApiError, ApiResult};
@@ -41,7 +41,7 @@ pub(super) fn add(routes: &mut Routes, path: &str, schema: &Arc<Schema>, field: 
 
 async fn get(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Reference>) -> ApiResult {
     let (_, row) = referenced(&admin, &req, &reference).await?;
-    Ok(shown(&reference.target, &row))
+    Ok(admin.shown(&reference.target, &row))
 }
 
 async fn put(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Reference>) -> ApiResult {
@@ -49,7 +49,7 @@ async fn put(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Reference>) ->
     let row = referring(&admin, &req, &reference).await?;
     if let Some(key) = target_key(&row, &reference.field) {
         let row = admin.dao.upsert(target, &key, req.entity(target)).await?;
-        return Ok(shown(target, &row));
+        return Ok(admin.shown(target, &row));
     }
     let id = Uuid::new_v4().to_string();
     let created = admin
@@ -59,7 +59,7 @@ async fn put(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Reference>) ->
     admin.dao.writable(Verb::Upsert, target, None)?;
     let link = link(&admin, &reference, row, &id).await?;
     admin.dao.commit(vec![created.write, link]).await?;
-    Ok(shown(target, &created.row))
+    Ok(admin.shown(target, &created.row))
 }
 
 /// The write that makes a row refer to the entity with this id.
@@ -82,7 +82,7 @@ async fn patch(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Reference>) 
     let (key, row) = referenced(&admin, &req, &reference).await?;
     let input = variant_input(&req, &reference.target, &row);
     let row = admin.dao.update(&reference.target, &key, input).await?;
-    Ok(shown(&reference.target, &row))
+    Ok(admin.shown(&reference.target, &row))
 }
 
 async fn delete(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Reference>) -> ApiResult {

@@ -12,8 +12,7 @@ use uuid::Uuid;
 use crate::app::Admin;
 use crate::error::{ApiError, ApiResult};
 use crate::generic::Relation;
-use crate::generic::entity::shown;
-use crate::generic::nested::{delete_child, parent_id, patch_child, put_child, row_id};
+use crate::generic::nested::{delete_child, id_key, parent_id, patch_child, put_child, row_id};
 use crate::message::{AdminRequest, AdminResponse, Input};
 use crate::routes::{Handler, Routes};
 
@@ -67,9 +66,9 @@ async fn by_group(admin: &Admin, mut req: AdminRequest, relation: &Relation) -> 
             put_child(admin, &req, relation, parent, &EntityKey::Id(id)).await
         }
         (_, None) => Ok(not_found(&req)),
-        ("GET", Some(row)) => Ok(shown(&relation.child, &row)),
-        ("PATCH", Some(row)) => patch_child(admin, &req, relation, parent, &row).await,
-        ("DELETE", Some(row)) => delete_child(admin, relation, &row).await,
+        ("GET", Some(row)) => Ok(admin.shown(&relation.child, &row)),
+        ("PATCH", Some(row)) => patch_child(admin, &req, relation, parent, &id_key(&row)?, &row).await,
+        ("DELETE", Some(row)) => delete_child(admin, relation, &id_key(&row)?).await,
         _ => Err(ApiError::MethodNotAllowed),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kong_datastore::dao::{EntityKey, Verb, canonical_uuid};
-use kong_datastore::{Row, Write, unix_now};
+use kong_datastore::{Row, Write};
 use kong_model::Registry;
 use kong_schema::{Kind, Object, Schema};
 use serde_json::Value;
@@ -80,7 +80,12 @@ async fn list(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiR
     let names = SniNames::new(&admin)?;
     let mut data = Vec::with_capacity(page.rows.len());
     for row in &page.rows {
-        data.push(Value::Object(with_names(&schema, row, names.of(id_of(row)).await?)));
+        data.push(Value::Object(with_names(
+            &admin,
+            &schema,
+            row,
+            names.of(id_of(row)).await?,
+        )));
     }
     Ok(page_of(
         data,
@@ -101,7 +106,10 @@ async fn create(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> Ap
     let mut writes = vec![certificate.write];
     writes.extend(names.replace(id_of(&certificate.row), &wanted).await?);
     admin.dao.commit(writes).await?;
-    Ok(AdminResponse::json(201, &with_names(&schema, &certificate.row, wanted)))
+    Ok(AdminResponse::json(
+        201,
+        &with_names(&admin, &schema, &certificate.row, wanted),
+    ))
 }
 
 async fn get(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
@@ -112,7 +120,7 @@ async fn get(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiRe
     let row = row.ok_or_else(|| kong_schema::errors::ErrorObject::not_found(EntityKey::Id(id.clone()).to_object()))?;
     Ok(AdminResponse::json(
         200,
-        &with_names(&schema, &row, names.of(&id).await?),
+        &with_names(&admin, &schema, &row, names.of(&id).await?),
     ))
 }
 
@@ -132,7 +140,7 @@ async fn put(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiRe
     let (writes, row, wanted) = upsert(&admin, &schema, &id, input).await?;
     admin.dao.writable(Verb::Upsert, &schema, None)?;
     admin.dao.commit(writes).await?;
-    Ok(AdminResponse::json(200, &with_names(&schema, &row, wanted)))
+    Ok(AdminResponse::json(200, &with_names(&admin, &schema, &row, wanted)))
 }
 
 async fn patch(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> ApiResult {
@@ -156,7 +164,7 @@ async fn patch(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> Api
     admin.dao.commit(writes).await?;
     Ok(AdminResponse::json(
         200,
-        &with_names(&schema, &certificate.row, names.of(&id).await?),
+        &with_names(&admin, &schema, &certificate.row, names.of(&id).await?),
     ))
 }
 
@@ -189,7 +197,7 @@ async fn put_referenced(admin: Arc<Admin>, req: AdminRequest, reference: Arc<Ref
         writes.push(link(&admin, &reference, referring, &id).await?);
     }
     admin.dao.commit(writes).await?;
-    Ok(AdminResponse::json(200, &with_names(schema, &row, wanted)))
+    Ok(AdminResponse::json(200, &with_names(&admin, schema, &row, wanted)))
 }
 
 /// The writes of a full replacement, the certificate's row and its names.
@@ -243,9 +251,9 @@ fn sent_names(input: &Object) -> Vec<String> {
         .collect()
 }
 
-fn with_names(schema: &Schema, row: &Row, mut names: Vec<String>) -> Object {
+fn with_names(admin: &Admin, schema: &Schema, row: &Row, mut names: Vec<String>) -> Object {
     names.sort_unstable();
-    let mut shown = schema.to_response(row, unix_now());
+    let mut shown = admin.view(schema, row);
     shown.insert(SNIS.to_owned(), names.into());
     shown
 }

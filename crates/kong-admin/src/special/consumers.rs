@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kong_datastore::{Key, unix_now};
+use kong_datastore::Key;
 use kong_model::Registry;
 use kong_schema::Schema;
 use serde_json::{Value, json};
@@ -34,9 +34,6 @@ async fn list(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>, path: S
         _ => return Err(ApiError::message(400, "custom_id must be an unempty string")),
     };
     let row = admin.dao.select_row(&schema, &Key::unique(FIELD, value)).await?;
-    let data: Vec<Value> = row
-        .iter()
-        .map(|row| Value::Object(schema.to_response(row, unix_now())))
-        .collect();
+    let data: Vec<Value> = row.iter().map(|row| Value::Object(admin.view(&schema, row))).collect();
     Ok(AdminResponse::json(200, &json!({"data": data, "next": null})))
 }

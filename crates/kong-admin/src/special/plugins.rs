@@ -8,7 +8,7 @@ use kong_schema::Schema;
 use crate::app::Admin;
 use crate::error::{ApiError, ApiResult};
 use crate::generic::collection_path;
-use crate::generic::entity::{shown, variant_input};
+use crate::generic::entity::variant_input;
 use crate::message::{AdminRequest, Input};
 use crate::routes::Routes;
 
@@ -36,5 +36,5 @@ async fn patch(admin: Arc<Admin>, req: AdminRequest, schema: Arc<Schema>) -> Api
         None => return Err(ApiError::NotFound),
     };
     let row = admin.dao.update(&schema, &key, input).await?;
-    Ok(shown(&schema, &row))
+    Ok(admin.shown(&schema, &row))
 }

@@ -4,18 +4,17 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use kong_datastore::Row;
 use kong_datastore::dao::{EntityKey, canonical_uuid, page_size};
-use kong_datastore::{Row, unix_now};
 use kong_model::Registry;
+use kong_schema::Object;
 use kong_schema::errors::ErrorObject;
-use kong_schema::{Object, Schema};
 use serde_json::{Value, json};
 
 use crate::app::Admin;
 use crate::error::{ApiError, ApiResult};
 use crate::generic::Relation;
-use crate::generic::entity::shown;
-use crate::generic::nested::{self, belongs, delete_child, parent_id, row_id};
+use crate::generic::nested::{self, belongs, delete_child, id_key, parent_id, row_id};
 use crate::generic::page::{Repeat, page_of, page_request};
 use crate::message::{AdminRequest, AdminResponse};
 use crate::routes::Routes;
@@ -107,7 +106,7 @@ async fn newest_first(
 
 async fn get(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
     let row = find(&admin, &req, &relation).await?;
-    Ok(shown(&relation.child, &row))
+    Ok(admin.shown(&relation.child, &row))
 }
 
 async fn patch(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
@@ -118,7 +117,7 @@ async fn patch(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) ->
         .update(&relation.child, &key, req.entity(&relation.child))
         .await?;
     // The address is shown as it was sent; only later reads normalise it.
-    let mut shown = relation.child.to_response(&row, unix_now());
+    let mut shown = admin.view(&relation.child, &row);
     if let Some(target) = row.get("target") {
         shown.insert("target".to_owned(), target.clone());
     }
@@ -127,7 +126,7 @@ async fn patch(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) ->
 
 async fn delete(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
     let row = find(&admin, &req, &relation).await?;
-    delete_child(&admin, &relation, &row).await
+    delete_child(&admin, &relation, &id_key(&row)?).await
 }
 
 /// Balancers are not part of this node yet, so no upstream has one.
@@ -184,10 +183,8 @@ async fn find(admin: &Admin, req: &AdminRequest, relation: &Relation) -> Result<
 
 /// All targets of an upstream as clients see them, newest first.
 async fn shown_targets(admin: &Admin, relation: &Relation, parent: &str) -> Result<Vec<Object>, ApiError> {
-    let now = unix_now();
-    let schema: &Schema = &relation.child;
     let rows = admin.dao.children(&relation.child, &relation.field, parent).await?;
-    let mut targets: Vec<Object> = rows.iter().map(|row| schema.to_response(row, now)).collect();
+    let mut targets: Vec<Object> = rows.iter().map(|row| admin.view(&relation.child, row)).collect();
     targets.sort_by(|a, b| newer(b, a));
     Ok(targets)
 }
