@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kong_model::{Protocol, Route};
 
 use crate::classic::{Classic, required_schemes};
+use crate::expression::ExpressionTest;
 use crate::flavor::Flavor;
 use crate::matcher::{Matcher, Target, Test};
 use crate::pattern::PatternCache;
@@ -45,6 +46,20 @@ pub(crate) fn compile<T>(
         Flavor::Expressions => required_schemes(&route.protocols),
         _ => Box::default(),
     };
+    if let (Flavor::Expressions, Some(source)) = (flavor, &route.expression) {
+        let rank = Rank {
+            major: priority::expression(route),
+            minor: 0,
+            id: priority::tie_breaker(route.id),
+        };
+        let test = ExpressionTest::new(source, subsystem == Subsystem::Http, schemes(), patterns)?;
+        let regexes = test.path_regexes().into();
+        return Ok(vec![Matcher {
+            rank,
+            target: Arc::clone(target),
+            test: Test::Expression(test, regexes),
+        }]);
+    }
     let groups = split(route.id, route.paths.as_deref().unwrap_or_default());
     let matchers = groups.iter().map(|group| {
         let major = match subsystem {

@@ -27,6 +27,7 @@
 mod captures;
 mod classic;
 mod compile;
+mod expression;
 mod flavor;
 mod host;
 mod index;
@@ -40,6 +41,7 @@ mod split;
 pub mod uri;
 
 pub use captures::{CaptureKey, Captures};
+pub use expression::validate_expression;
 pub use flavor::Flavor;
 pub use matcher::Match;
 pub use request::{HeaderLookup, NoHeaders, RequestQuery, Scheme, header_name_matches};

@@ -8,6 +8,7 @@ use kong_model::Route;
 
 use crate::captures::Captures;
 use crate::classic::Classic;
+use crate::expression::{ExpressionTest, Field};
 use crate::host::split_host_port;
 use crate::index::{Places, Selector};
 use crate::network::address_of;
@@ -33,6 +34,15 @@ pub(crate) struct Matcher<T> {
 #[derive(Debug)]
 pub(crate) enum Test {
     Classic(Classic),
+    /// An expression, and the regexes of which one must match the path.
+    Expression(ExpressionTest, Box<[Arc<Pattern>]>),
+}
+
+/// A field that a matcher looks at.
+pub(crate) enum FieldUse<'t> {
+    Host,
+    Path,
+    Header(&'t str),
 }
 
 impl Test {
@@ -40,6 +50,7 @@ impl Test {
     pub(crate) fn places(&self) -> Places {
         match self {
             Test::Classic(classic) => classic.places(),
+            Test::Expression(expression, _) => expression.places(),
         }
     }
 
@@ -47,6 +58,31 @@ impl Test {
     pub(crate) fn selectors(&self) -> Vec<Selector> {
         match self {
             Test::Classic(classic) => classic.selectors(),
+            Test::Expression(expression, _) => expression.selectors(),
+        }
+    }
+
+    /// Shows the fields that it looks at.
+    pub(crate) fn for_each_field(&self, visit: &mut dyn FnMut(FieldUse<'_>)) {
+        match self {
+            Test::Classic(classic) => {
+                if !classic.hosts.is_empty() {
+                    visit(FieldUse::Host);
+                }
+                if !classic.prefixes.is_empty() || !classic.regexes.is_empty() {
+                    visit(FieldUse::Path);
+                }
+                classic
+                    .headers
+                    .iter()
+                    .for_each(|rule| visit(FieldUse::Header(&rule.name)));
+            }
+            Test::Expression(expression, _) => expression.root.for_each(&mut |comparison| match &comparison.field {
+                Field::Host => visit(FieldUse::Host),
+                Field::Path | Field::Segments(..) => visit(FieldUse::Path),
+                Field::Header(name) => visit(FieldUse::Header(name)),
+                _ => {}
+            }),
         }
     }
 
@@ -54,6 +90,7 @@ impl Test {
     pub(crate) fn path_regexes(&self) -> &[Arc<Pattern>] {
         match self {
             Test::Classic(classic) => &classic.regexes,
+            Test::Expression(_, regexes) => regexes,
         }
     }
 }
@@ -112,6 +149,7 @@ impl<T> Matcher<T> {
     pub(crate) fn agrees(&self, facts: &Facts<'_>) -> bool {
         match &self.test {
             Test::Classic(classic) => classic.agrees(facts),
+            Test::Expression(expression, _) => expression.agrees(facts),
         }
     }
 
@@ -120,6 +158,7 @@ impl<T> Matcher<T> {
     pub(crate) fn agrees_with_indexed(&self, facts: &Facts<'_>) -> bool {
         match &self.test {
             Test::Classic(classic) => classic.agrees_with_indexed(facts),
+            Test::Expression(expression, _) => expression.agrees(facts),
         }
     }
 }
@@ -149,6 +188,7 @@ impl<'a, T> Match<'a, T> {
     pub fn matched_path(&self) -> Option<Cow<'a, [u8]>> {
         match &self.matcher.test {
             Test::Classic(classic) => classic.matched_path(self.query.path).map(Cow::Borrowed),
+            Test::Expression(expression, _) => expression.record(&Facts::new(&self.query)).path.map(Cow::Owned),
         }
     }
 
@@ -158,7 +198,10 @@ impl<'a, T> Match<'a, T> {
             Test::Classic(classic) if classic.has_captures() => {
                 classic.captures(&Facts::new(&self.query)).unless_trivial()
             }
-            Test::Classic(_) => None,
+            Test::Expression(expression, _) if expression.has_regex() => {
+                expression.record(&Facts::new(&self.query)).captures.unless_trivial()
+            }
+            _ => None,
         }
     }
 }

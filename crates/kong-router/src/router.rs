@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::compile::{Subsystem, compile};
 use crate::flavor::Flavor;
 use crate::index::{HeaderNames, Index, Places, Ranked, Trie};
-use crate::matcher::{Facts, Match, Matcher, Target, Test};
+use crate::matcher::{Facts, FieldUse, Match, Matcher, Target, Test};
 use crate::pattern::PatternCache;
 use crate::request::RequestQuery;
 
@@ -262,21 +262,19 @@ fn route_key(id: Uuid) -> [u8; 32] {
 
 impl FieldUses {
     fn add(&mut self, test: &Test) {
-        let Test::Classic(classic) = test;
-        self.hosts += usize::from(!classic.hosts.is_empty());
-        self.paths += usize::from(!classic.prefixes.is_empty() || !classic.regexes.is_empty());
-        for rule in &classic.headers {
-            self.headers.add(&rule.name);
-        }
+        test.for_each_field(&mut |field| match field {
+            FieldUse::Host => self.hosts += 1,
+            FieldUse::Path => self.paths += 1,
+            FieldUse::Header(name) => self.headers.add(name),
+        });
     }
 
     fn remove(&mut self, test: &Test) {
-        let Test::Classic(classic) = test;
-        self.hosts -= usize::from(!classic.hosts.is_empty());
-        self.paths -= usize::from(!classic.prefixes.is_empty() || !classic.regexes.is_empty());
-        for rule in &classic.headers {
-            self.headers.remove(&rule.name);
-        }
+        test.for_each_field(&mut |field| match field {
+            FieldUse::Host => self.hosts -= 1,
+            FieldUse::Path => self.paths -= 1,
+            FieldUse::Header(name) => self.headers.remove(name),
+        });
     }
 
     #[inline]
