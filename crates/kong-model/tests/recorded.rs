@@ -186,6 +186,10 @@ fn entities_are_accepted_and_refused_as_recorded() {
                     accepted += 1
                 }
                 let mut actual = answer(schema, &body, validate);
+                if created && schema.name == "certificates" && actual["snis"].is_null() {
+                    // The names are rows of their own, which the answer collects.
+                    actual["snis"] = json!([]);
+                }
                 if created && !validate && schema.name == "targets" {
                     actual["upstream"] = expected["upstream"].clone();
                 }

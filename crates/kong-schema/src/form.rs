@@ -47,6 +47,9 @@ fn parse(key: &str, bracket_maps: bool) -> Vec<Step> {
 }
 
 fn try_parse(key: &str, bracket_maps: bool) -> Option<Vec<Step>> {
+    if key.starts_with('[') {
+        return None;
+    }
     let mut steps = Vec::new();
     let mut rest = key;
     while !rest.is_empty() {

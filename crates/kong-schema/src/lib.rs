@@ -5,6 +5,58 @@
 //! that also carries the data: `#[derive(Entity)]` for entities, `#[derive(Record)]` for plugin configurations and
 //! objects inside them, `#[derive(Choice)]` for enums of strings.
 //!
+//! # Example
+//!
+//! The configuration of a plugin, and what becomes of a request to create an instance:
+//!
+//! ```
+//! use kong_schema::errors::ErrorObject;
+//! use kong_schema::{ALL_PROTOCOLS, AsRecord, HTTP_PROTOCOLS, Operation, PluginScopes, Record, check, plugin_schema};
+//! use serde::Deserialize;
+//! use serde_json::{Value, json};
+//!
+//! #[derive(Deserialize, Record)]
+//! struct Config {
+//!     /// Where entries are sent.
+//!     #[kong(kind = "host", required)]
+//!     host: String,
+//!     #[kong(kind = "port", required, default = 514)]
+//!     port: u16,
+//!     #[kong(one_of("info", "debug"), default = "info")]
+//!     level: Option<String>,
+//!     #[kong(referenceable)]
+//!     token: Option<String>,
+//!     /// Members are optional unless `required`; records are required unless `optional`.
+//!     limits: Limits,
+//! }
+//!
+//! #[derive(Deserialize, Record)]
+//! struct Limits {
+//!     #[kong(between(1, 100), default = 10)]
+//!     entries: Option<u32>,
+//! }
+//!
+//! let checks = vec![check::when("config.level").eq("debug").then("config.token").required()];
+//! let schema = plugin_schema("my-log", Config::record(), PluginScopes::ALL, ALL_PROTOCOLS, HTTP_PROTOCOLS, checks);
+//! let object = |value: Value| value.as_object().cloned().unwrap_or_default();
+//!
+//! let body = object(json!({"config": {"host": "logs.internal"}}));
+//! let row = schema.process(Operation::Insert, &body, None, 1_700_000_000.0).map_err(ErrorObject::schema_violation)?;
+//! schema.validate(&row, Operation::Insert, &body).map_err(ErrorObject::schema_violation)?;
+//! let config: Config = serde_json::from_value(row["config"].clone())?;
+//! assert_eq!((config.port, config.limits.entries), (514, Some(10)));
+//!
+//! let body = object(json!({"config": {"host": "logs.internal:1", "level": "debug"}}));
+//! let row = schema.process(Operation::Insert, &body, None, 1_700_000_000.0).map_err(ErrorObject::schema_violation)?;
+//! let errors = schema.validate(&row, Operation::Insert, &body).err().unwrap_or_default();
+//! assert_eq!(
+//!     ErrorObject::schema_violation(errors).message,
+//!     "3 schema violations (failed conditional validation given value of field 'config.level'; \
+//!      config.host: must not have a port; config.token: required field missing)"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Attributes
 //!
 //! On the struct, `#[kong(…)]`:

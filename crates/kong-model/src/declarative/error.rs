@@ -31,7 +31,12 @@ impl DeclarativeError {
     pub(super) fn unparsable(reason: &str) -> Self {
         let text = format!("failed parsing declarative configuration: {reason}");
         let fields: Object = [("error".to_owned(), Value::String(text))].into_iter().collect();
-        DeclarativeError { unattributed: fields.clone(), fields, flattened: Vec::new(), is_unparsable: true }
+        DeclarativeError {
+            unattributed: fields.clone(),
+            fields,
+            flattened: Vec::new(),
+            is_unparsable: true,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -67,7 +72,12 @@ impl FlattenedError {
         let mut item = Map::new();
         let kind = self.entity_type.strip_suffix('s').unwrap_or(&self.entity_type);
         item.insert("entity_type".to_owned(), Value::from(kind));
-        if let Some(name) = self.entity.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
+        if let Some(name) = self
+            .entity
+            .get("name")
+            .and_then(Value::as_str)
+            .filter(|name| !name.is_empty())
+        {
             item.insert("entity_name".to_owned(), Value::from(name));
         }
         if let Some(id) = self.entity.get("id").and_then(Value::as_str).filter(|id| is_uuid(id)) {
@@ -118,5 +128,9 @@ fn flatten(errors: &Value, path: &str, out: &mut Vec<Value>) {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }

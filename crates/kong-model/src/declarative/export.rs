@@ -39,8 +39,15 @@ pub fn export<'a>(groups: impl IntoIterator<Item = (&'a Arc<Schema>, &'a [Object
 
 fn key(name: &str) -> String {
     let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && !matches!(name, "on" | "off" | "yes" | "no" | "y" | "n" | "true" | "false" | "null");
-    if is_plain { name.to_owned() } else { Value::from(name).to_string() }
+        && !matches!(
+            name,
+            "on" | "off" | "yes" | "no" | "y" | "n" | "true" | "false" | "null"
+        );
+    if is_plain {
+        name.to_owned()
+    } else {
+        Value::from(name).to_string()
+    }
 }
 
 /// A value in YAML's flow style, where JSON is YAML; plain text where that cannot be mistaken.
@@ -57,7 +64,10 @@ fn scalar(value: &Value) -> String {
 
 /// Text that YAML 1.1 reads as exactly this text without quotes.
 fn is_plain(text: &str) -> bool {
-    let starts_plain = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'/');
+    let starts_plain = text
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'/');
     let is_word = matches!(
         text.to_ascii_lowercase().as_str(),
         "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "y" | "n" | "nan" | "inf"

@@ -36,7 +36,11 @@ fn cache_key(schema: &Schema, entity: &Object, parent: Option<(&str, &str)>) -> 
     if fields.is_empty() {
         return None;
     }
-    let mut key = format!("{}:{}", schema.name, entity.get("ws_id").and_then(Value::as_str).unwrap_or("*"));
+    let mut key = format!(
+        "{}:{}",
+        schema.name,
+        entity.get("ws_id").and_then(Value::as_str).unwrap_or("*")
+    );
     for field in fields {
         let def = schema.field(field);
         let is_foreign = def.is_some_and(|def| matches!(def.kind, Kind::Foreign(_)));
@@ -64,7 +68,9 @@ fn cache_key(schema: &Schema, entity: &Object, parent: Option<(&str, &str)>) -> 
 
 fn endpoint_key(schema: &Schema, entity: &Object) -> Option<String> {
     let field = schema.storage.endpoint_key.as_deref()?;
-    let is_unique = schema.field(field).is_some_and(|def| def.unique != kong_schema::Unique::No);
+    let is_unique = schema
+        .field(field)
+        .is_some_and(|def| def.unique != kong_schema::Unique::No);
     let value = entity.get(field)?.as_str()?;
     is_unique.then(|| value.to_owned())
 }

@@ -40,13 +40,20 @@ pub struct Loaded {
 impl Loaded {
     /// Hash of this configuration when it was read from `text`.
     pub fn hash(&self, text: &str) -> String {
-        if self.rows.is_empty() { EMPTY_HASH.to_owned() } else { hash(text) }
+        if self.rows.is_empty() {
+            EMPTY_HASH.to_owned()
+        } else {
+            hash(text)
+        }
     }
 }
 
 /// Hash of a text with entities in it: lower-case MD5. It tells documents apart, it protects nothing.
 pub fn hash(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Md5::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// One entity of the document.
@@ -150,10 +157,16 @@ fn head(document: &mut Map<String, Value>, error: &mut DeclarativeError) -> (Str
 /// Takes `_comment` and `_ignore`; answers those of the wrong type.
 fn take_remarks(members: &mut Object) -> Vec<(&'static str, &'static str)> {
     let mut wrong = Vec::new();
-    if members.remove("_comment").is_some_and(|value| !value.is_string() && !value.is_null()) {
+    if members
+        .remove("_comment")
+        .is_some_and(|value| !value.is_string() && !value.is_null())
+    {
         wrong.push(("_comment", "expected a string"));
     }
-    if members.remove("_ignore").is_some_and(|value| !value.is_array() && !value.is_null()) {
+    if members
+        .remove("_ignore")
+        .is_some_and(|value| !value.is_array() && !value.is_null())
+    {
         wrong.push(("_ignore", "expected an array"));
     }
     wrong
@@ -186,7 +199,11 @@ fn collect(
     let mut submitted = match item {
         Value::Object(members) => members,
         // The original has one table type: a list is an object with numbers for names.
-        Value::Array(items) => items.into_iter().enumerate().map(|(n, v)| ((n + 1).to_string(), v)).collect(),
+        Value::Array(items) => items
+            .into_iter()
+            .enumerate()
+            .map(|(n, v)| ((n + 1).to_string(), v))
+            .collect(),
         _ => {
             put(&mut error.fields, &position, json!("expected a record"));
             error.flattened.push(FlattenedError {
@@ -218,12 +235,27 @@ fn collect(
             }
         }
     }
-    nodes.push(Node { schema: schema.clone(), position: position.clone(), submitted, parent, id: String::new(), entity: own_errors });
+    nodes.push(Node {
+        schema: schema.clone(),
+        position: position.clone(),
+        submitted,
+        parent,
+        id: String::new(),
+        entity: own_errors,
+    });
     for (child, foreign, items) in nested {
         for (n, item) in items.into_iter().enumerate() {
             let mut position = position.clone();
             position.push((child.name.clone(), n));
-            collect(&child, item, position, Some((foreign.clone(), at)), registry, nodes, error);
+            collect(
+                &child,
+                item,
+                position,
+                Some((foreign.clone(), at)),
+                registry,
+                nodes,
+                error,
+            );
         }
     }
 }
@@ -231,22 +263,36 @@ fn collect(
 /// Gives an entity its id and defaults, and validates it on its own.
 fn complete(nodes: &mut [Node], at: usize, error: &mut DeclarativeError, context: LoadContext<'_>) {
     let Some(node) = nodes.get(at) else { return };
-    let parent_id = node.parent.as_ref().and_then(|(field, parent)| Some((field.clone(), nodes.get(*parent)?.id.clone())));
+    let parent_id = node
+        .parent
+        .as_ref()
+        .and_then(|(field, parent)| Some((field.clone(), nodes.get(*parent)?.id.clone())));
+    let given_parent = node.parent.as_ref().and_then(|(field, parent)| {
+        let id = nodes.get(*parent)?.submitted.get("id")?.as_str()?;
+        is_uuid(id).then(|| (field.clone(), id.to_owned()))
+    });
     let schema = node.schema.clone();
     let mut errors = node.entity.clone();
     let mut input = node.submitted.clone();
     let ttl = schema.storage.ttl.then(|| input.remove("ttl")).flatten();
     let id = match input.get("id") {
         Some(Value::String(id)) => id.clone(),
-        _ => deterministic_id(&schema, &input, parent_id.as_ref().map(|(f, id)| (f.as_str(), id.as_str())))
-            .unwrap_or_else(Uuid::new_v4)
-            .to_string(),
+        _ => deterministic_id(
+            &schema,
+            &input,
+            parent_id.as_ref().map(|(f, id)| (f.as_str(), id.as_str())),
+        )
+        .unwrap_or_else(Uuid::new_v4)
+        .to_string(),
     };
     if schema.field("id").is_some() && !input.contains_key("id") {
         input.insert("id".to_owned(), Value::from(id.as_str()));
     }
     if let Some((field, parent_id)) = &parent_id {
-        input.insert(field.clone(), json!({ "id": if is_uuid(parent_id) { parent_id } else { PLACEHOLDER } }));
+        input.insert(
+            field.clone(),
+            json!({ "id": if is_uuid(parent_id) { parent_id } else { PLACEHOLDER } }),
+        );
     }
     // Names are looked up later; until then a reference only has to be one.
     let mut references = Vec::new();
@@ -286,16 +332,16 @@ fn complete(nodes: &mut [Node], at: usize, error: &mut DeclarativeError, context
     node.id = entity.get("id").and_then(Value::as_str).map_or(id, str::to_owned);
     node.entity = entity;
     if !errors.is_empty() {
-        let shown = with_parent(node, parent_id.as_ref());
+        let shown = with_parent(node, given_parent.as_ref());
         put(&mut error.fields, &node.position, Value::Object(errors.clone()));
         add_flattened(&node.schema, shown, errors, error);
     }
 }
 
-/// The entity as submitted, with the reference that nesting implies where the parent has a valid id.
+/// The entity as submitted, with the reference that nesting implies where the parent was given a valid id.
 fn with_parent(node: &Node, parent: Option<&(String, String)>) -> Object {
     let mut shown = node.submitted.clone();
-    if let Some((field, id)) = parent.filter(|(_, id)| is_uuid(id)) {
+    if let Some((field, id)) = parent {
         shown.insert(field.clone(), json!({ "id": id }));
     }
     shown
@@ -304,8 +350,12 @@ fn with_parent(node: &Node, parent: Option<&(String, String)>) -> Object {
 /// Adds one item for the entity, and one for each embedded entity that is at fault itself.
 fn add_flattened(schema: &Schema, mut shown: Object, mut errors: Object, error: &mut DeclarativeError) {
     for field in &schema.fields {
-        let Kind::Foreign(foreign) = &field.def.kind else { continue };
-        let Some(Value::Object(embedded)) = shown.get(&field.name).cloned() else { continue };
+        let Kind::Foreign(foreign) = &field.def.kind else {
+            continue;
+        };
+        let Some(Value::Object(embedded)) = shown.get(&field.name).cloned() else {
+            continue;
+        };
         if let Some(found @ Value::Object(_)) = errors.remove(&field.name) {
             error.flattened.push(FlattenedError {
                 entity_type: foreign.reference.clone(),
@@ -341,14 +391,20 @@ fn check_document(nodes: &mut [Node], error: &mut DeclarativeError) {
     for node in nodes.iter_mut() {
         let mut wrong = Vec::new();
         for field in &node.schema.fields {
-            let Kind::Foreign(foreign) = &field.def.kind else { continue };
+            let Kind::Foreign(foreign) = &field.def.kind else {
+                continue;
+            };
             if node.parent.as_ref().is_some_and(|(implied, _)| *implied == field.name) {
                 continue;
             }
             let (found, written) = match node.entity.get(&field.name) {
                 Some(Value::String(text)) => {
                     let is_id = by_id.contains(&(foreign.reference.clone(), text.clone()));
-                    let id = if is_id { Some(text) } else { by_key.get(&(foreign.reference.clone(), text.clone())) };
+                    let id = if is_id {
+                        Some(text)
+                    } else {
+                        by_key.get(&(foreign.reference.clone(), text.clone()))
+                    };
                     (id.cloned(), text.clone())
                 }
                 Some(Value::Object(key)) => {
@@ -390,7 +446,9 @@ fn check_uniqueness(nodes: &[Node], error: &mut DeclarativeError) {
     for node in nodes {
         let name = &node.schema.name;
         let text = |what: &str, value: &str| {
-            json!(format!("uniqueness violation: '{name}' entity with {what} set to '{value}' already declared"))
+            json!(format!(
+                "uniqueness violation: '{name}' entity with {what} set to '{value}' already declared"
+            ))
         };
         let mut report = |found: Value| {
             error.flattened.push(FlattenedError {
@@ -407,7 +465,9 @@ fn check_uniqueness(nodes: &[Node], error: &mut DeclarativeError) {
         }
         let endpoint = node.schema.storage.endpoint_key.as_deref();
         for field in node.schema.fields.iter().filter(|field| field.def.unique != Unique::No) {
-            let Some(value) = node.entity.get(&field.name).and_then(Value::as_str) else { continue };
+            let Some(value) = node.entity.get(&field.name).and_then(Value::as_str) else {
+                continue;
+            };
             if values.insert((name.as_str(), field.name.as_str(), value)) {
                 continue;
             }
@@ -427,7 +487,9 @@ fn check_uniqueness(nodes: &[Node], error: &mut DeclarativeError) {
 
 /// Puts an error at a position: `services`, 1, `routes`, 0.
 fn put(fields: &mut Object, position: &[(String, usize)], found: Value) {
-    let Some(((name, n), rest)) = position.split_first() else { return };
+    let Some(((name, n), rest)) = position.split_first() else {
+        return;
+    };
     let list = fields.entry(name.clone()).or_insert_with(|| Value::Array(Vec::new()));
     let Value::Array(items) = list else { return };
     while items.len() <= *n {
@@ -464,8 +526,13 @@ fn put_named(fields: &mut Object, entity: &str, key: &str, found: Value) {
 fn finish(nodes: Vec<Node>, transform: bool, context: LoadContext<'_>) -> Result<Loaded, DeclarativeError> {
     let mut loaded = Loaded::default();
     let ids: Vec<String> = nodes.iter().map(|node| node.id.clone()).collect();
-    let order: HashMap<&str, usize> =
-        context.registry.schemas().iter().enumerate().map(|(n, schema)| (schema.name.as_str(), n)).collect();
+    let order: HashMap<&str, usize> = context
+        .registry
+        .schemas()
+        .iter()
+        .enumerate()
+        .map(|(n, schema)| (schema.name.as_str(), n))
+        .collect();
     let mut error = DeclarativeError::default();
     let mut rows = Vec::with_capacity(nodes.len());
     for mut node in nodes {
@@ -476,16 +543,23 @@ fn finish(nodes: Vec<Node>, transform: bool, context: LoadContext<'_>) -> Result
         }
         let mut shown = node.entity.clone();
         shown.remove("ws_id");
-        loaded.shown.entry(node.schema.name.clone()).or_default().insert(node.id.clone(), shown);
+        loaded
+            .shown
+            .entry(node.schema.name.clone())
+            .or_default()
+            .insert(node.id.clone(), shown);
         let submitted = node.submitted_with(&ids);
-        if transform
-            && let Err(failure) = node.schema.transform(&mut node.entity, &submitted, Operation::Insert)
-        {
-            put(&mut error.fields, &node.position, json!({ "@entity": [failure.to_string()] }));
+        if transform && let Err(failure) = node.schema.transform(&mut node.entity, &submitted, Operation::Insert) {
+            put(
+                &mut error.fields,
+                &node.position,
+                json!({ "@entity": [failure.to_string()] }),
+            );
             continue;
         }
         if node.schema.storage.workspaceable {
-            node.entity.insert("ws_id".to_owned(), Value::from(context.ws.to_string()));
+            node.entity
+                .insert("ws_id".to_owned(), Value::from(context.ws.to_string()));
         }
         if node.schema.storage.ttl && !node.entity.contains_key("ttl") {
             node.entity.insert("ttl".to_owned(), Value::Null);

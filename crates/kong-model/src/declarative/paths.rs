@@ -30,7 +30,9 @@ fn migrate_route(route: &mut Value) {
 }
 
 pub(super) fn migrate_path(path: &str) -> String {
-    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_~/%".contains(&b));
+    let is_plain = path
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b".-_~/%".contains(&b));
     if is_plain {
         let decoded = decode(path, false);
         return remove_dots(&decoded);

@@ -29,7 +29,17 @@ pub fn parse_text(text: &str) -> Result<Map<String, Value>, DeclarativeError> {
 
 /// The first document of a YAML text. The error is `<line>:<col>: <text>`.
 pub(super) fn parse_yaml(text: &str) -> Result<Value, String> {
-    let mut reader = Reader { anchors: Vec::new(), aliased: 0, events: Parser::new_from_str(text) };
+    // The parser takes a tab for space here, where YAML allows none.
+    if let Some((n, _)) = text.lines().enumerate().find(|(_, line)| !line.trim().is_empty())
+        && text.lines().nth(n).is_some_and(|line| line.starts_with('\t'))
+    {
+        return Err(format!("{}:1: a tab cannot indent", n + 1));
+    }
+    let mut reader = Reader {
+        anchors: Vec::new(),
+        aliased: 0,
+        events: Parser::new_from_str(text),
+    };
     loop {
         match reader.next()? {
             Event::StreamEnd => return Ok(Value::Null),
@@ -118,7 +128,12 @@ impl<'t> Reader<'t> {
     }
 
     fn alias(&mut self, anchor: usize) -> Result<Value, String> {
-        let value = self.anchors.iter().rev().find(|(id, _)| *id == anchor).map(|(_, value)| value.clone());
+        let value = self
+            .anchors
+            .iter()
+            .rev()
+            .find(|(id, _)| *id == anchor)
+            .map(|(_, value)| value.clone());
         let value = value.ok_or_else(|| "an alias to an anchor that is not complete".to_owned())?;
         self.aliased += nodes(&value);
         if self.aliased > MAX_ALIASED {
@@ -164,7 +179,11 @@ fn number(text: &str) -> Option<Number> {
         b'+' => (1, text.get(1..)?),
         _ => (1, text),
     };
-    if !digits.as_bytes().first().is_some_and(|b| b.is_ascii_digit() || *b == b'.') {
+    if !digits
+        .as_bytes()
+        .first()
+        .is_some_and(|b| b.is_ascii_digit() || *b == b'.')
+    {
         return None;
     }
     if let Some(hex) = digits.strip_prefix("0x") {
@@ -179,7 +198,11 @@ fn number(text: &str) -> Option<Number> {
         return Some(Number::from(sign * n));
     }
     let is_float = digits.bytes().all(|b| b.is_ascii_digit() || b".eE+-".contains(&b));
-    let float = if is_float { text.parse::<f64>().ok()? } else { return None };
+    let float = if is_float {
+        text.parse::<f64>().ok()?
+    } else {
+        return None;
+    };
     // Whole numbers are numbers without a fraction, as everywhere else.
     if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 {
         return Some(Number::from(float as i64));
@@ -217,14 +240,21 @@ mod tests {
             ("!!str 5", json!("5")),
         ];
         for (text, expected) in rows {
-            assert_eq!(parse_yaml(&format!("a: {text}")).unwrap(), json!({ "a": expected }), "{text}");
+            assert_eq!(
+                parse_yaml(&format!("a: {text}")).unwrap(),
+                json!({ "a": expected }),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn structure_is_read() {
         let rows = [
-            ("base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\n", json!({"base": {"x": 1, "y": 2}, "use": {"x": 1, "y": 3}})),
+            (
+                "base: &b {x: 1, y: 2}\nuse:\n  <<: *b\n  y: 3\n",
+                json!({"base": {"x": 1, "y": 2}, "use": {"x": 1, "y": 3}}),
+            ),
             ("a: 1\na: 2\n", json!({"a": 2})),
             ("a: [1, {b: c}]\n---\nsecond: 1\n", json!({"a": [1, {"b": "c"}]})),
             ("a: |\n  x\n  y\n", json!({"a": "x\ny\n"})),
