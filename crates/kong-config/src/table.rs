@@ -322,10 +322,8 @@ const DATASTORE: &[Property] = &[
         .not_yet(NO_CASSANDRA),
     p("cassandra_schema_consensus_timeout", Number, "10000", "Milliseconds that migrations wait for agreement.")
         .not_yet(NO_CASSANDRA),
-    p("declarative_config", Text, "", "File with the whole configuration, for `database = off`.")
-        .refused("loading a declarative document at start is not built yet"),
-    p("declarative_config_string", Text, "", "The same, as text.").secret()
-        .refused("loading a declarative document at start is not built yet"),
+    p("declarative_config", Text, "", "File with the whole configuration, for `database = off`."),
+    p("declarative_config_string", Text, "", "The same, as text.").secret(),
     p("lmdb_environment_path", Text, "dbless.lmdb", "Where DB-less nodes keep their configuration.")
         .no_effect("DB-less configuration is kept in memory"),
     p("lmdb_map_size", Text, "2048m", "Largest size of it.").no_effect("DB-less configuration is kept in memory"),

@@ -13,7 +13,7 @@ use kong_cache::EntityCache;
 use kong_config::Config;
 use kong_config::log::{Level, LogHandle, handle as log_handle};
 use kong_datastore::dao::Dao;
-use kong_datastore::{BoxFuture, Datastore, MemoryStore};
+use kong_datastore::{BoxFuture, Datastore};
 use kong_model::Registry;
 use kong_model::declarative::EMPTY_HASH;
 use kong_plugin::{AdminRoute, PluginEnv, PluginKind, Surface};
@@ -41,8 +41,8 @@ pub(crate) struct AdminPlan {
     pub(crate) stats: Arc<[Arc<WorkerStats>]>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) ready: Arc<AtomicBool>,
-    /// The store of a node without a database.
-    pub(crate) memory: Option<Arc<MemoryStore>>,
+    /// The declarative configuration of a node without a database.
+    pub(crate) documents: Option<Arc<Documents>>,
     pub(crate) admin: Vec<ControlPort>,
     pub(crate) admin_tls: Option<Arc<rustls::ServerConfig>>,
     pub(crate) status: Vec<ControlPort>,
@@ -60,8 +60,8 @@ pub(crate) fn serve(plan: AdminPlan) -> Result<Vec<JoinHandle<()>>, NodeError> {
         plan.publisher.clone(),
     )
     .with_rules(entity_rules())
-    .read_only(plan.memory.is_some());
-    let hash = plan.memory.is_some().then(Documents::no_hash);
+    .read_only(plan.documents.is_some());
+    let hash = plan.documents.as_ref().map(|documents| documents.hash());
     let node = Arc::new(Info {
         configuration: configuration(&plan.config, &plan.registry),
         node_id,
@@ -84,9 +84,8 @@ pub(crate) fn serve(plan: AdminPlan) -> Result<Vec<JoinHandle<()>>, NodeError> {
     if let Some(limit) = plan.config.server.admin_max_body_size {
         context.max_body = usize::try_from(limit).unwrap_or(usize::MAX);
     }
-    if let (Some(memory), Some(hash)) = (plan.memory, hash) {
-        let documents = Documents::new(memory, plan.registry.clone(), plan.publisher.clone(), hash);
-        context.declarative = Some(Arc::new(documents));
+    if let Some(documents) = plan.documents {
+        context.declarative = Some(documents);
     }
     let routes: Vec<AdminRoute> = plan.kinds.iter().flat_map(|kind| kind.routes(&plan.env)).collect();
     let on = |surface: Surface| -> Vec<PluginRoute> {

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::admin::{self, AdminPlan};
+use crate::declarative::{Documents, Refusal};
 use crate::listeners::ControlPort;
 use crate::publisher::Publisher;
 use crate::tasks::Tasks;
@@ -224,6 +225,11 @@ async fn prepare(
         return Err(NodeError::PluginInUse(name));
     }
 
+    let documents = match memory {
+        Some(memory) => Some(documents(&config, memory, &registry, &publisher).await?),
+        None => None,
+    };
+
     let data_plane = DataPlane {
         snapshots: publisher.snapshots().clone(),
         entities,
@@ -244,7 +250,7 @@ async fn prepare(
         stats,
         draining,
         ready,
-        memory,
+        documents,
         admin,
         admin_tls,
         status,
@@ -252,6 +258,42 @@ async fn prepare(
         stopped,
     })?;
     Ok((data_plane, serving))
+}
+
+/// The declarative configuration, with the document that the settings name.
+async fn documents(
+    config: &Config,
+    memory: Arc<MemoryStore>,
+    registry: &Arc<Registry>,
+    publisher: &Arc<Publisher>,
+) -> Result<Arc<Documents>, NodeError> {
+    let documents = Arc::new(Documents::new(memory, registry.clone(), publisher.clone()));
+    let (text, source) = match (
+        config.text("declarative_config_string"),
+        config.text("declarative_config"),
+    ) {
+        (Some(text), _) => (text.to_owned(), "declarative_config_string".to_owned()),
+        (None, Some(path)) => {
+            let read = std::fs::read_to_string(path);
+            let text = read.map_err(|error| NodeError::Declarative {
+                source_name: path.to_owned(),
+                details: error.to_string(),
+            })?;
+            (text, path.to_owned())
+        }
+        (None, None) => return Ok(documents),
+    };
+    match documents.load_text(&text).await {
+        Ok(()) => Ok(documents),
+        Err(Refusal::Document(error)) => {
+            let details = error.body(false)["message"].as_str().unwrap_or_default().to_owned();
+            Err(NodeError::Declarative {
+                source_name: source,
+                details,
+            })
+        }
+        Err(Refusal::Store(error)) => Err(error.into()),
+    }
 }
 
 /// The plugins that `plugins` chooses and those of the embedder.

@@ -1,12 +1,13 @@
 //! `/config` of a node without a database: documents are loaded whole or not at all (admin-api.md §9).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use kong_admin::{AdminRequest, AdminResponse, DeclarativeConfig, Input};
 use kong_datastore::dao::ChangeListener;
-use kong_datastore::{BoxFuture, Datastore, MemoryStore, PageQuery, Row, RowOp, StoreResult, Write};
+use kong_datastore::{BoxFuture, Datastore, MemoryStore, PageQuery, Row, RowOp, StoreError, StoreResult, Write};
 use kong_model::Registry;
 use kong_model::declarative::{self, DeclarativeError, EMPTY_HASH, LoadContext};
 use kong_schema::{Object, Schema};
@@ -29,6 +30,17 @@ pub(crate) struct Documents {
     loading: Mutex<()>,
 }
 
+/// Entities as `POST /config` shows them: by name and id.
+type Shown = BTreeMap<String, BTreeMap<String, Object>>;
+
+/// Why a document was not applied.
+pub(crate) enum Refusal {
+    /// It is wrong.
+    Document(DeclarativeError),
+    /// It is right, and the store does not take it.
+    Store(StoreError),
+}
+
 /// A document as it was sent.
 enum Sent {
     /// JSON that is the document itself.
@@ -42,31 +54,28 @@ enum Sent {
 }
 
 impl Documents {
-    pub(crate) fn new(
-        store: Arc<MemoryStore>,
-        registry: Arc<Registry>,
-        publisher: Arc<Publisher>,
-        hash: Arc<ArcSwap<String>>,
-    ) -> Self {
+    pub(crate) fn new(store: Arc<MemoryStore>, registry: Arc<Registry>, publisher: Arc<Publisher>) -> Self {
         Documents {
             store,
             registry,
             publisher,
-            hash,
+            hash: Arc::new(ArcSwap::from_pointee(EMPTY_HASH.to_owned())),
             loading: Mutex::new(()),
         }
     }
 
-    /// The hash of an empty configuration, to start with.
-    pub(crate) fn no_hash() -> Arc<ArcSwap<String>> {
-        Arc::new(ArcSwap::from_pointee(EMPTY_HASH.to_owned()))
+    /// Where the hash of the running document is.
+    pub(crate) fn hash(&self) -> Arc<ArcSwap<String>> {
+        self.hash.clone()
     }
 
     async fn post(&self, request: AdminRequest) -> AdminResponse {
-        let is_on = |name: &str, words: &[&str]| {
-            request
-                .query_text(name)
-                .is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+        let parameters = request.parameters();
+        let is_on = |name: &str, words: &[&str]| match parameters.get(name) {
+            Some(Value::Bool(flag)) => *flag && words.contains(&"true"),
+            Some(Value::String(text)) => words.iter().any(|word| text.eq_ignore_ascii_case(word)),
+            Some(Value::Number(number)) => words.contains(&number.to_string().as_str()),
+            _ => false,
         };
         let flatten = is_on("flatten_errors", &["true", "1", "on", "yes"]);
         let check_hash = is_on("check_hash", &["1"]);
@@ -92,6 +101,24 @@ impl Documents {
             return AdminResponse::message(429, "Currently loading previous configuration")
                 .header("Retry-After", RETRY_AFTER);
         };
+        match self.apply(document, &text).await {
+            Ok(shown) => AdminResponse::json(201, &shown),
+            Err(Refusal::Document(error)) => AdminResponse::json(400, &error.body(flatten)),
+            Err(Refusal::Store(error)) => {
+                tracing::error!("a declarative configuration could not be stored: {error}");
+                AdminResponse::message(500, "An unexpected error occurred")
+            }
+        }
+    }
+
+    /// Loads the text of the settings at start.
+    pub(crate) async fn load_text(&self, text: &str) -> Result<(), Refusal> {
+        let document = declarative::parse_text(text).map_err(Refusal::Document)?;
+        self.apply(document, text).await.map(drop)
+    }
+
+    /// Replaces the configuration; on an error everything stays as it is.
+    async fn apply(&self, document: Object, text: &str) -> Result<Shown, Refusal> {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |elapsed| elapsed.as_secs_f64());
@@ -100,11 +127,8 @@ impl Documents {
             now,
             ws: self.store.default_workspace(),
         };
-        let loaded = match declarative::load(document, context) {
-            Ok(loaded) => loaded,
-            Err(error) => return AdminResponse::json(400, &error.body(flatten)),
-        };
-        let hash = loaded.hash(&text);
+        let loaded = declarative::load(document, context).map_err(Refusal::Document)?;
+        let hash = loaded.hash(text);
         let writes = loaded
             .rows
             .into_iter()
@@ -114,17 +138,10 @@ impl Documents {
                 op: RowOp::Insert(row),
             })
             .collect();
-        match self.store.replace(writes) {
-            Ok(changes) => {
-                self.publisher.changed(&changes).await;
-                self.hash.store(Arc::new(hash));
-                AdminResponse::json(201, &loaded.shown)
-            }
-            Err(error) => {
-                tracing::error!("a declarative configuration could not be stored: {error}");
-                AdminResponse::message(500, "An unexpected error occurred")
-            }
-        }
+        let changes = self.store.replace(writes).map_err(Refusal::Store)?;
+        self.publisher.changed(&changes).await;
+        self.hash.store(Arc::new(hash));
+        Ok(loaded.shown)
     }
 
     async fn export(&self) -> StoreResult<String> {

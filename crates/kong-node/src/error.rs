@@ -60,6 +60,14 @@ pub enum NodeError {
     /// The configured datastore has no backend in this build.
     #[error("{0}")]
     Unsupported(String),
+    /// The declarative configuration named by the settings cannot be loaded.
+    #[error("error parsing declarative config file {source_name}:\n{details}")]
+    Declarative {
+        /// The file, or the property that holds the text.
+        source_name: String,
+        /// What is wrong.
+        details: String,
+    },
     /// A thread or runtime cannot be started.
     #[error("cannot start {what}: {source}")]
     Start {
