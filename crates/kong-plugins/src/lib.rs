@@ -18,10 +18,16 @@ use kong_plugin::{PluginKind, kind};
 /// One kind of each bundled plugin, with fresh state: a node makes this list once.
 pub fn bundled() -> Vec<Arc<dyn PluginKind>> {
     vec![
-        kind::<auth::KeyAuth>(),
-        kind::<log::FileLog>(),
-        kind::<security::RequestTermination>(),
+        kind::<auth::Acl>(),
+        kind::<security::BotDetection>(),
         kind::<traffic::CorrelationId>(),
+        kind::<security::Cors>(),
+        kind::<log::FileLog>(),
+        kind::<security::IpRestriction>(),
+        kind::<auth::KeyAuth>(),
         kind::<traffic::RateLimiting>(),
+        kind::<traffic::Redirect>(),
+        kind::<security::RequestSizeLimiting>(),
+        kind::<security::RequestTermination>(),
     ]
 }

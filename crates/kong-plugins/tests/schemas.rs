@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 fn recorded(name: &str) -> Value {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/schemas").join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/conformance/schemas")
+        .join(name);
     serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
 }
 
@@ -41,8 +43,16 @@ fn documents_equal_the_recorded_ones() {
     let mut wrong = Vec::new();
     for kind in kong_plugins::bundled() {
         let descriptor = kind.descriptor();
-        let mut documents = vec![(format!("plugins/{}.json", descriptor.name), descriptor.schema.document())];
-        documents.extend(descriptor.entities.iter().map(|e| (format!("{}.json", e.name), e.document())));
+        let mut documents = vec![(
+            format!("plugins/{}.json", descriptor.name),
+            descriptor.schema.document(),
+        )];
+        documents.extend(
+            descriptor
+                .entities
+                .iter()
+                .map(|e| (format!("{}.json", e.name), e.document())),
+        );
         for (name, document) in documents {
             let (ours, theirs) = (normalised(document), normalised(recorded(&name)));
             if ours != theirs {

@@ -2,6 +2,8 @@
 
 pub mod correlation_id;
 pub mod rate_limiting;
+pub mod redirect;
 
 pub use correlation_id::CorrelationId;
 pub use rate_limiting::RateLimiting;
+pub use redirect::Redirect;
