@@ -3,7 +3,11 @@
 
 mod cache;
 mod cached;
+mod entry;
 mod error;
+mod loads;
+mod local;
+mod stripes;
 
 pub use cache::{CacheOptions, CachedList, EntityCache, ListLookup, Lookup};
 pub use cached::Cached;

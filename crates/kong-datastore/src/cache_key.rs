@@ -51,33 +51,27 @@ fn workspace_text(schema: &Schema, ws: WorkspaceId) -> String {
 
 /// The key of a row: its cache-key fields, or its primary key where none is declared or all are empty.
 pub fn cache_key(schema: &Schema, row: &Row) -> String {
-    let ws = workspace_of(schema, row);
-    let parts: Vec<String> = schema.storage.cache_key.iter().map(|f| part(row.get(f))).collect();
-    if parts.iter().any(|p| !p.is_empty()) {
-        return join(&schema.name, parts.iter().map(String::as_str), &ws);
-    }
-    let parts: Vec<String> = schema.storage.primary_key.iter().map(|f| part(row.get(f))).collect();
-    join(&schema.name, parts.iter().map(String::as_str), &ws)
+    schema.cache_key(row, &part(row.get("ws_id")))
 }
 
-/// The key under which a lookup by `key` is cached and, for entities outside the core cache, announced.
+/// The key under which a lookup by `key` is cached and, for entities outside the core cache, announced. A lookup by
+/// what the entity's own cache key is made of has the same key as the row.
 pub fn lookup_cache_key(schema: &Schema, ws: WorkspaceId, key: &Key) -> String {
     let ws_text = workspace_text(schema, ws);
+    let own = |fields: &[String], values: &[Value]| {
+        let mut row: Object = fields.iter().cloned().zip(values.iter().cloned()).collect();
+        row.insert("ws_id".into(), Value::String(ws_text.clone()));
+        cache_key(schema, &row)
+    };
     match key {
-        Key::Cache(values) => {
-            let mut row: Object = schema
-                .storage
-                .cache_key
-                .iter()
-                .cloned()
-                .zip(values.iter().cloned())
-                .collect::<Object>();
-            row.insert("ws_id".into(), Value::String(ws_text));
-            cache_key(schema, &row)
-        }
+        Key::Cache(values) => own(&schema.storage.cache_key, values),
+        Key::Primary(values) if schema.storage.cache_key.is_empty() => own(&schema.storage.primary_key, values),
         Key::Primary(values) => {
             let parts: Vec<String> = values.iter().map(|v| part(Some(v))).collect();
             join(&schema.name, parts.iter().map(String::as_str), &ws_text)
+        }
+        Key::Unique { field, value } if schema.storage.cache_key == [field.clone()] => {
+            own(&schema.storage.cache_key, std::slice::from_ref(value))
         }
         Key::Unique { value, .. } => join(&schema.name, std::iter::once(part(Some(value)).as_str()), &ws_text),
     }
