@@ -184,3 +184,20 @@ fn check_linear(path: &str) -> Result<(), String> {
         " --> 1:{column}\n  |\n1 | {source}\n  | {indent}{carets}\n  |\n  = {reason}"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_backtracking_is_no_expression() {
+        let reason = |path: &str| check_linear(path).err().unwrap_or_default();
+        assert_eq!(
+            reason("/(?=a)"),
+            " --> 1:13\n  |\n1 | http.path ~ r#\"^/(?=a)\"#\n  |             ^----------^\n  |\n  = regex parse error:\n    \
+             ^/(?=a)\n      ^^^\nerror: look-around, including look-ahead and look-behind, is not supported"
+        );
+        assert!(reason("/(a)\\1").ends_with("backreferences are not supported"));
+        assert_eq!(reason("/(?<id>\\d+)$"), "");
+    }
+}

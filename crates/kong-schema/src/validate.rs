@@ -56,6 +56,8 @@ impl Schema {
             };
             if let Err(error) = outcome {
                 errors.insert(field.name.clone(), error);
+            } else if def.immutable && stored.is_some_and(|s| s.get(&field.name) != entity.get(&field.name)) {
+                errors.insert(field.name.clone(), "immutable field cannot be updated".into());
             }
         }
         for name in entity.keys() {

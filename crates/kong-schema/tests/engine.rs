@@ -1061,3 +1061,19 @@ fn a_reference_is_validated_against_its_entity() {
     let error = check_value(&polymorphic, &json!({"id": "x"}), Operation::Insert);
     assert_eq!(error, Err(json!({"name": "required field missing"})));
 }
+
+#[test]
+fn an_immutable_field_keeps_its_value() {
+    let immutable = FieldDef {
+        immutable: true,
+        ..string()
+    };
+    let things = schema(vec![field("a", immutable), field("b", string())]);
+    let stored = json!({"a": "x", "b": "y"});
+    let error = json!({"a": "immutable field cannot be updated"});
+    assert_eq!(patch(&things, stored.clone(), json!({"a": "z"})), Err(error));
+    assert_eq!(
+        patch(&things, stored.clone(), json!({"a": "x", "b": "z"})),
+        Ok(json!({"a": "x", "b": "z"}))
+    );
+}

@@ -448,3 +448,22 @@ pub struct RatelimitingMetric {
     #[kong(required)]
     pub value: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_the_original() {
+        let consumer = "00000000-0000-4000-8000-000000000077";
+        assert_eq!(
+            hash_password("p1", consumer),
+            "282ff3d13a4e3733b06e2b38c83ae7b6828ea9fb"
+        );
+        let salt = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+        assert_eq!(
+            hash_secret("secret", &salt),
+            "$pbkdf2-sha512$i=10000,l=32$AAECAwQFBgcICQoLDA0ODw$s1qOkFay1DbcR0sablkjBgtOqf1IcoQVkkK1uzR9LdU"
+        );
+    }
+}
