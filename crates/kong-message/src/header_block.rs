@@ -46,7 +46,12 @@ impl HeaderBlock {
     /// when it is done.
     #[inline]
     pub fn push_received(&mut self, bytes: &[u8], line: ReceivedLine) {
-        let ReceivedLine { name_at, name_len, value_at, value_len } = line;
+        let ReceivedLine {
+            name_at,
+            name_len,
+            value_at,
+            value_len,
+        } = line;
         let name_end = name_at + name_len;
         let canonical = value_at == name_end + 2
             && bytes.get(name_end..value_at) == Some(b": ")
@@ -167,6 +172,8 @@ impl HeaderBlock {
     pub fn write_except(&self, out: &mut Vec<u8>, names: &[HeaderKey]) {
         let bytes = self.bytes.as_slice();
         out.reserve(bytes.len());
+        // One bit per name keeps most lines from being compared with any.
+        let mask = names.iter().fold(0u64, |mask, key| mask | key.bit());
         // An untouched run of lines lies in one piece and is copied as one.
         let (mut from, mut to) = (0u32, 0u32);
         for line in self.lines.iter() {
@@ -223,19 +230,22 @@ impl HeaderBlock {
         if self.bytes.capacity() == 0 {
             self.bytes = Buffer::with_room(512);
         }
-        self.bytes.reserve(name.len() + value.len() + 4);
-        self.bytes
-            .extend(name.iter().map(|b| if is_name_byte(*b) { *b } else { b'_' }));
-        self.bytes.extend_from_slice(b": ");
-        let value_at = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        for byte in self.bytes.get_mut(value_at..).unwrap_or_default() {
-            if matches!(*byte, b'\r' | b'\n' | 0) {
-                *byte = b' ';
-            }
+        let bytes: &mut Vec<u8> = &mut self.bytes;
+        bytes.reserve(name.len() + value.len() + 4);
+        bytes.extend_from_slice(name);
+        bytes.extend_from_slice(b": ");
+        let value_at = bytes.len();
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\r\n");
+        // Checked without a branch per byte; repairing is the exception.
+        let is_clean = name
+            .iter()
+            .fold(true, |clean, byte| clean & NAME_BYTE[usize::from(*byte)])
+            & value.iter().fold(true, |clean, byte| clean & !breaks_value(*byte));
+        if !is_clean {
+            self.repair(at, name.len(), value.len());
         }
         let hash = name_hash(self.bytes.get(at..value_at - 2).unwrap_or_default());
-        self.bytes.extend_from_slice(b"\r\n");
         Some(Line {
             hash,
             name_at: at as u32,
@@ -245,6 +255,24 @@ impl HeaderBlock {
             canonical: true,
         })
     }
+
+    #[cold]
+    fn repair(&mut self, at: usize, name_len: usize, value_len: usize) {
+        let Some(line) = self.bytes.get_mut(at..at + name_len + 2 + value_len) else {
+            return;
+        };
+        let (name, rest) = line.split_at_mut(name_len);
+        for byte in name {
+            if !NAME_BYTE[usize::from(*byte)] {
+                *byte = b'_';
+            }
+        }
+        for byte in rest {
+            if breaks_value(*byte) {
+                *byte = b' ';
+            }
+        }
+    }
 }
 
 fn copy(out: &mut Vec<u8>, bytes: &[u8], from: u32, to: u32) {
@@ -253,10 +281,24 @@ fn copy(out: &mut Vec<u8>, bytes: &[u8], from: u32, to: u32) {
     }
 }
 
-/// Token characters of RFC 9110 §5.6.2 (bytes above 127 are not among them).
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+#[inline]
+const fn breaks_value(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
 }
+
+/// Token characters of RFC 9110 §5.6.2 (bytes above 127 are not among them).
+static NAME_BYTE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = matches!(
+            byte as u8,
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~'
+        );
+        byte += 1;
+    }
+    table
+};
 
 /// A header name with its hash computed once, for [`HeaderBlock::write_except`].
 #[derive(Clone, Copy, Debug)]
@@ -266,6 +308,10 @@ pub struct HeaderKey {
 }
 
 impl HeaderKey {
+    const fn bit(&self) -> u64 {
+        1 << (self.hash & 63)
+    }
+
     /// The key of this name.
     #[inline]
     pub const fn new(name: &'static str) -> Self {
@@ -292,5 +338,92 @@ impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for HeaderBlock {
             block.append(name, value);
         }
         block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    fn received(lines: &str) -> HeaderBlock {
+        let mut block = HeaderBlock::new();
+        let mut at = 0;
+        for line in lines.split_inclusive('\n') {
+            let text = line.trim_end_matches(['\r', '\n']);
+            let (name, value) = text.split_once(':').unwrap();
+            let value_at = at + name.len() + 1 + (value.len() - value.trim_start().len());
+            let line_at = ReceivedLine {
+                name_at: at,
+                name_len: name.len(),
+                value_at,
+                value_len: value.trim().len(),
+            };
+            block.push_received(lines.as_bytes(), line_at);
+            at += line.len();
+        }
+        block.set_received(Buffer::copy_of(lines.as_bytes()));
+        block
+    }
+
+    fn written(block: &HeaderBlock, without: &[HeaderKey]) -> String {
+        let mut out = Vec::new();
+        block.write_except(&mut out, without);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lines_are_written_canonically_in_their_order_and_case() {
+        let block = received("HOST: a\r\nx-a:1\r\nX-B:  2 \nX-C: 3\r\nX-D: \r\n");
+        assert_eq!(
+            written(&block, &[]),
+            "HOST: a\r\nx-a: 1\r\nX-B: 2\r\nX-C: 3\r\nX-D: \r\n"
+        );
+        let without = [HeaderKey::new("x-c"), HeaderKey::new("host")];
+        assert_eq!(written(&block, &without), "x-a: 1\r\nX-B: 2\r\nX-D: \r\n");
+    }
+
+    #[test]
+    fn edits_lie_over_what_was_received() {
+        let mut block = received("A: 1\r\nB: 2\r\na: 3\r\nC: 4\r\nA: 5\r\n");
+        assert_eq!(block.get_all("A").collect::<Vec<_>>(), [b"1", b"3", b"5"]);
+        block.set("a", "x");
+        assert_eq!(written(&block, &[]), "a: x\r\nB: 2\r\nC: 4\r\n");
+        block.append("B", "y");
+        assert!(block.remove("c"));
+        assert!(!block.remove("c"));
+        assert_eq!(written(&block, &[]), "a: x\r\nB: 2\r\nB: y\r\n");
+        block.set("New", String::from("z"));
+        block.retain(|name, _| name != b"a");
+        assert_eq!(written(&block, &[]), "B: 2\r\nB: y\r\nNew: z\r\n");
+        assert_eq!(
+            (block.len(), block.get_str("new"), block.get("a")),
+            (3, Some("z"), None)
+        );
+    }
+
+    #[test]
+    fn nothing_that_is_set_can_break_the_framing() {
+        let mut block = HeaderBlock::new();
+        block.append("X", "a\r\nInjected: 1\0");
+        block.append("Y\r\n: b", "\n");
+        block.append("", "no name");
+        block.set("é", "\u{e9}");
+        assert_eq!(
+            written(&block, &[]),
+            "X: a  Injected: 1 \r\nY____b:  \r\n__: \u{e9}\r\n"
+        );
+        assert!(block.contains("y____b"));
+    }
+
+    #[test]
+    fn names_of_any_length_are_found() {
+        for len in 1..70 {
+            let name: String = (0..len).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+            let mut block = HeaderBlock::new();
+            block.append(&name, "1");
+            assert!(block.contains(&name.to_ascii_uppercase()));
+            assert!(!block.contains(&format!("{name}x")));
+        }
     }
 }

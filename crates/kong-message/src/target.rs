@@ -20,7 +20,9 @@ impl Target {
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (mut authority, mut path_at, mut end) = ((0, 0), 0, text.len());
         if text.first() != Some(&b'/') {
-            let scheme = text.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')))?;
+            let scheme = text
+                .iter()
+                .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')))?;
             if !text.first()?.is_ascii_alphabetic() || text.get(scheme..scheme + 3) != Some(b"://") {
                 return None;
             }
@@ -131,7 +133,19 @@ mod tests {
             assert_eq!(target.path(), path.as_bytes(), "{text}");
             assert_eq!(target.query(), query.map(str::as_bytes), "{text}");
         }
-        for text in ["", "*", "x", "?a", "a:80", "://x", "http:/x", "@x", "http://u@h/", "http://a_b/", "http://h#x"] {
+        for text in [
+            "",
+            "*",
+            "x",
+            "?a",
+            "a:80",
+            "://x",
+            "http:/x",
+            "@x",
+            "http://u@h/",
+            "http://a_b/",
+            "http://h#x",
+        ] {
             assert!(Target::parse(text.as_bytes()).is_none(), "{text}");
         }
     }

@@ -51,11 +51,12 @@ pub(crate) fn head_line(bytes: &[u8], at: usize) -> HeadLine {
     let mut is_odd_name = false;
     let mut pos = at;
     loop {
-        let Some(byte) = bytes.get(pos) else {
+        let rest = bytes.get(pos..).unwrap_or_default();
+        let Some(plain) = rest.iter().position(|byte| NAME[usize::from(*byte)] != PLAIN) else {
             return HeadLine::Partial;
         };
-        match NAME[usize::from(*byte)] {
-            PLAIN => pos += 1,
+        pos += plain;
+        match rest.get(plain).map_or(BAD, |byte| NAME[usize::from(*byte)]) {
             COLON => break,
             LINE_END => return without_colon(bytes, at, pos, is_odd_name),
             ODD => {
