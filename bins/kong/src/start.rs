@@ -22,7 +22,7 @@ pub(crate) fn start(args: &StartArgs, detail: Detail) -> anyhow::Result<()> {
     if args.foreground || !config.server.daemon {
         log::init(foreground_log(&config), config.logs.level).context("cannot open the error log")?;
         pid_file.write()?;
-        return run::run(config, move || print!("Kong started\n{summary}"));
+        return run_node(config, move || print!("Kong started\n{summary}"));
     }
     let destination = daemon_log(&config);
     // Opened before the fork, so that its failure is shown here.
@@ -43,7 +43,7 @@ pub(crate) fn start(args: &StartArgs, detail: Detail) -> anyhow::Result<()> {
             let result = pid_file.write().context("cannot write the pid file").and_then(|()| {
                 daemon::detach(&destination).context("cannot detach from the terminal")?;
                 let ready = parent.as_ref().map(daemon::Parent::notifier).transpose()?;
-                run::run(config, move || {
+                run_node(config, move || {
                     if let Some(ready) = ready {
                         ready.ready();
                     }
@@ -58,6 +58,21 @@ pub(crate) fn start(args: &StartArgs, detail: Detail) -> anyhow::Result<()> {
             std::process::exit(i32::from(failed));
         }
     }
+}
+
+/// Runs the node, whose log begins with what it was given.
+fn run_node(config: Config, ready: impl FnOnce() + Send) -> anyhow::Result<()> {
+    log::notice!(
+        "gateway {} starts: prefix {}, datastore {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        config.prefix.path.display(),
+        config.database.kind.name(),
+        config.database.reason
+    );
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    run::run(config, ready)
 }
 
 /// The addresses, the store and the prefix, one a line.

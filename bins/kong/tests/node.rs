@@ -116,6 +116,17 @@ fn start_returns_once_the_node_serves_and_stop_ends_it() {
     assert!(text(&output.stderr).contains(&message), "{}", text(&output.stderr));
     assert_eq!(place.pid(), process);
 
+    let log = std::fs::read_to_string(prefix.join("logs/error.log")).unwrap();
+    let first = log.lines().next().unwrap();
+    assert!(
+        first.contains(&format!(" [notice] {}#0: gateway ", process.trim())),
+        "{first}"
+    );
+    assert!(
+        first.ends_with("datastore sqlite (neither database nor any pg_* or cassandra_* property is set)"),
+        "{first}"
+    );
+
     assert_eq!(place.said(&["stop"]), "Kong stopped\n");
     assert!(!prefix.join("pids/nginx.pid").exists());
     assert_eq!(place.kong(&["health"]).status.code(), Some(1));
