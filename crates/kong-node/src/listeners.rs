@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use kong_config::Listener as Configured;
+use kong_config::{Listener as Configured, TcpKeepAlive};
 use kong_http::{ListenOptions, Listener, bind};
 
 use crate::NodeError;
@@ -42,7 +42,7 @@ pub(crate) fn proxy(configured: &[Configured], workers: usize) -> Result<Vec<Pro
             ports.push(ProxyPort {
                 address,
                 is_tls: listener.ssl,
-                so_keepalive: listener.so_keepalive.is_some(),
+                so_keepalive: matches!(listener.so_keepalive, Some(TcpKeepAlive::On { .. })),
                 sockets,
             });
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kong_config::{Config, ConfigValue, RouterFlavor};
+use kong_config::{Config, RouterFlavor};
 use kong_http::{ErrorPages, ServerConfig};
 use kong_proxy::error_page::{Format, Templates};
 use kong_proxy::{Cidr, HeaderTokens, ProxySettings};
@@ -52,14 +52,8 @@ pub(crate) fn proxy(config: &Config) -> Arc<ProxySettings> {
 }
 
 fn trusted_ips(config: &Config) -> Vec<Cidr> {
-    match config.effective().get("trusted_ips") {
-        Some(ConfigValue::List(items)) => items
-            .iter()
-            .filter_map(ConfigValue::as_text)
-            .filter_map(Cidr::parse)
-            .collect(),
-        _ => Vec::new(),
-    }
+    let blocks = config.proxy.trusted_ips.blocks.iter();
+    blocks.filter_map(|block| Cidr::parse(&block.to_string())).collect()
 }
 
 /// Limits of client connections, with the worker's error pages.
