@@ -57,6 +57,13 @@ impl Database {
                 reason,
             });
         }
+        for name in ["declarative_config", "declarative_config_string"] {
+            if kind != DatabaseKind::Off && values.is_set(name) {
+                reader
+                    .warnings
+                    .push(format!("{name} has no effect: it is read with database = off only"));
+            }
+        }
         check_postgres(reader);
         check_cassandra(reader);
         let sqlite_path = prefix.join(values.text("sqlite_path").unwrap_or("kong.sqlite"));

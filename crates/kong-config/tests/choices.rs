@@ -310,6 +310,17 @@ fn a_setting_whose_subject_is_not_built_gives_a_warning() {
 }
 
 #[test]
+fn a_declarative_document_beside_a_database_gives_a_warning() {
+    let document = ("KONG_DECLARATIVE_CONFIG", "/etc/hosts");
+    assert_eq!(load(&[document, ("KONG_DATABASE", "off")]).warnings, [""; 0]);
+    let warnings = load(&[document]).warnings;
+    assert_eq!(
+        warnings,
+        ["declarative_config has no effect: it is read with database = off only"]
+    );
+}
+
+#[test]
 fn certificates_may_be_files_text_or_base64() {
     use base64::Engine as _;
     let prefix = tempfile::tempdir().unwrap();
