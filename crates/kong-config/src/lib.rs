@@ -58,7 +58,7 @@ pub use listener::{Listener, TcpKeepAlive, offers_http2};
 pub use logs::{LogFile, Logs};
 pub use prefix::{PidFile, Prefix};
 pub use property::{Kind, Property, Section, Status, Subsystem};
-pub use proxy::{ErrorTemplates, HeaderTokens, PortMap, Proxy, RouterFlavor, UpstreamKeepalive, VisibleItems};
+pub use proxy::{ErrorTemplates, HeaderTokens, PortMap, Proxy, RouterFlavor, Secret, UpstreamKeepalive, VisibleItems};
 pub use selection::Selection;
 pub use server::Server;
 pub use table::{DYNAMIC_PREFIXES, SECTIONS, properties, property};

@@ -40,7 +40,17 @@ pub struct Proxy {
     /// `request_debug`
     pub request_debug: bool,
     /// `request_debug_token`
-    pub request_debug_token: Option<String>,
+    pub request_debug_token: Option<Secret>,
+}
+
+/// A text that is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("******")
+    }
 }
 
 /// The headers that the gateway adds to responses.
@@ -185,7 +195,7 @@ impl Proxy {
             strict_consistency: values.text("worker_consistency") == Some("strict"),
             state_update_frequency: state_update_frequency(reader),
             request_debug: values.is_on("request_debug"),
-            request_debug_token: values.owned("request_debug_token"),
+            request_debug_token: values.owned("request_debug_token").map(Secret),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Joins command line, environment, file and defaults into one text per property, and reads each text by its kind.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::errors::ConfigError;
 use crate::property::{Kind, Property, Status};
@@ -37,12 +38,19 @@ pub(crate) struct Sources {
 }
 
 /// Every property that has a value, by name.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Values {
     pub(crate) entries: BTreeMap<String, Entry>,
     /// Properties with a default that were set to nothing.
     pub(crate) emptied: Vec<&'static str>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// Some are secrets, and a configuration that is printed for debugging ends in logs.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.entries.keys()).finish()
+    }
 }
 
 impl Sources {

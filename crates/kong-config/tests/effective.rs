@@ -85,6 +85,8 @@ fn secrets_are_masked_and_references_shown() {
     assert_eq!(shown(&config, "pg_user"), "{vault://env/user}");
     assert_eq!(config.text("pg_user"), Some("somebody"));
     assert!(!format!("{:?}", config.effective()).contains("hunter2"));
+    let debug = format!("{config:?}");
+    assert!(debug.contains("pg_password") && !debug.contains("hunter2"), "{debug}");
     // The node itself needs them; the file is for its owner only.
     assert!(
         config

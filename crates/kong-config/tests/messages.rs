@@ -289,7 +289,6 @@ fn what_cannot_be_ignored_is_refused_until_it_is_built() {
         &[("database", "cassandra")],
         &[("pg_host", "db.test")],
         &[("cassandra_contact_points", "db.test")],
-        &[("declarative_config", "/etc/hosts")],
     ];
     for settings in rows {
         let errors = load(settings).expect_err(&format!("{settings:?}"));
