@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
-use kong_model::{Protocol, Route};
-use smallvec::SmallVec;
-
 use crate::captures::Captures;
+use crate::flavor::Flavor;
+use crate::header::{HeaderRule, HeaderValue};
 use crate::host::{HostPattern, NamePattern};
 use crate::index::{HostKey, LONGEST_KEY, Places, Selector, SelectorKind};
 use crate::matcher::Facts;
 use crate::network::EndpointRule;
 use crate::pattern::{Pattern, PatternCache};
-use crate::request::{Scheme, canonical_name_byte};
+use crate::request::Scheme;
+use crate::traditional;
+use kong_model::{Protocol, Route};
 
 /// Conditions on all of which a request must agree; an empty list agrees with everything.
 #[derive(Debug, Default)]
@@ -28,35 +29,18 @@ pub(crate) struct Classic {
     pub(crate) destinations: Box<[EndpointRule]>,
     /// Values of `net.protocol`; only in the expressions flavor.
     pub(crate) schemes: Box<[Scheme]>,
+    /// The rules are those of the traditional flavor.
+    is_traditional: bool,
     /// The host's entry in the index does not tell all.
     hosts_unsettled: bool,
     /// There is more to a request than what the index has checked.
     pub(crate) unsettled: bool,
 }
 
-/// The values that one header may have.
-#[derive(Debug)]
-pub(crate) struct HeaderRule {
-    /// In lower case, with `_` for `-`.
-    pub(crate) name: Box<str>,
-    pub(crate) values: Box<[HeaderValue]>,
-}
-
-/// What a header value in lower case is compared with.
-#[derive(Debug)]
-pub(crate) enum HeaderValue {
-    Exact(Box<[u8]>),
-    Regex(Arc<Pattern>),
-}
-
 impl Classic {
     /// Translates the fields of `route`, with `paths` in place of all its paths.
-    pub(crate) fn new(
-        route: &Route,
-        paths: &[&str],
-        schemes: Box<[Scheme]>,
-        patterns: &PatternCache,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(route: &Route, paths: &[&str], flavor: Flavor, patterns: &PatternCache) -> Result<Self, String> {
+        let is_traditional = flavor == Flavor::Traditional;
         let mut prefixes = Vec::new();
         let mut regexes = Vec::new();
         for path in paths {
@@ -67,7 +51,7 @@ impl Classic {
         }
         let mut headers = Vec::new();
         for (name, values) in route.headers.iter().flatten().filter(|(_, values)| !values.is_empty()) {
-            headers.push(HeaderRule::new(name, values, patterns)?);
+            headers.push(HeaderRule::new(name, values, is_traditional, patterns)?);
         }
         let endpoints = |rules: &Option<Vec<kong_model::IpPort>>| {
             rules
@@ -76,6 +60,11 @@ impl Classic {
                 .map(EndpointRule::new)
                 .collect::<Result<Box<[_]>, _>>()
         };
+        let host_pattern = if is_traditional {
+            traditional::host_pattern
+        } else {
+            HostPattern::new
+        };
         let mut classic = Classic {
             methods: route
                 .methods
@@ -83,26 +72,24 @@ impl Classic {
                 .flatten()
                 .map(|method| method.as_str().into())
                 .collect(),
-            hosts: route
-                .hosts
-                .iter()
-                .flatten()
-                .map(|host| HostPattern::new(host))
-                .collect(),
+            hosts: route.hosts.iter().flatten().map(|host| host_pattern(host)).collect(),
             prefixes: prefixes.into(),
             regexes: regexes.into(),
             headers: headers.into(),
             snis: route.snis.iter().flatten().map(|sni| NamePattern::sni(sni)).collect(),
             sources: endpoints(&route.sources)?,
             destinations: endpoints(&route.destinations)?,
-            schemes,
+            schemes: if flavor == Flavor::Expressions {
+                required_schemes(&route.protocols)
+            } else {
+                Box::default()
+            },
+            is_traditional,
             hosts_unsettled: false,
             unsettled: false,
         };
-        classic.hosts_unsettled = classic
-            .hosts
-            .iter()
-            .any(|host| host.port.is_some() || host_key(host) == HostKey::Any);
+        let is_settled = |host: &HostPattern| !is_traditional && host.port.is_none() && host_key(host) != HostKey::Any;
+        classic.hosts_unsettled = !classic.hosts.iter().all(is_settled);
         classic.unsettled = classic.hosts_unsettled
             || !classic.methods.is_empty()
             || !classic.regexes.is_empty()
@@ -170,7 +157,14 @@ impl Classic {
             .destinations
             .iter()
             .map(|rule| Some(i64::from(rule.port?).to_be_bytes().to_vec()));
-        let host_ports = self.hosts.iter().map(|host| Some(host.port?.to_be_bytes().to_vec()));
+        let host_ports = self.hosts.iter().map(|host| {
+            // There, a missing port is not the listener's.
+            if self.is_traditional {
+                None
+            } else {
+                Some(host.port?.to_be_bytes().to_vec())
+            }
+        });
         let methods = self.methods.iter().map(|method| Some(method.as_bytes().to_vec()));
         let mut add = |kind, keys: Option<Vec<Vec<u8>>>| {
             if let Some(mut keys) = keys.filter(|keys| !keys.is_empty()) {
@@ -199,6 +193,7 @@ impl Classic {
     }
 
     /// Whether the request agrees, without help of an index.
+    #[cfg(test)]
     pub(crate) fn agrees(&self, facts: &Facts<'_>) -> bool {
         self.methods_agree(facts)
             && self.connection_agrees(facts)
@@ -215,10 +210,15 @@ impl Classic {
     }
 
     fn hosts_agree(&self, facts: &Facts<'_>) -> bool {
-        self.hosts.is_empty()
-            || facts
-                .host
-                .is_some_and(|host| self.hosts.iter().any(|own| own.matches(host, facts.destination_port())))
+        if self.hosts.is_empty() {
+            return true;
+        }
+        if self.is_traditional {
+            return self.hosts.iter().any(|own| traditional::host_agrees(own, facts.query));
+        }
+        facts
+            .host
+            .is_some_and(|host| self.hosts.iter().any(|own| own.matches(host, facts.destination_port())))
     }
 
     fn prefixes_agree(&self, facts: &Facts<'_>) -> bool {
@@ -245,12 +245,22 @@ impl Classic {
         (self.schemes.is_empty() || self.schemes.contains(&query.scheme))
             // A plaintext request has no server name; let it in so that it can be told to use HTTPS.
             && (self.snis.is_empty()
-                || !query.scheme.has_sni()
+                || !(query.scheme.has_sni() || self.is_traditional && self.asks_for_snis_alone())
                 || query.sni.is_some_and(|sni| self.snis.iter().any(|own| own.matches(sni.as_bytes()))))
             && (self.sources.is_empty()
                 || self.sources.iter().any(|rule| rule.matches(facts.source_address(), facts.source_port())))
             && (self.destinations.is_empty()
                 || self.destinations.iter().any(|rule| rule.matches(facts.destination_address(), facts.destination_port())))
+    }
+
+    fn asks_for_snis_alone(&self) -> bool {
+        self.hosts.is_empty()
+            && self.methods.is_empty()
+            && self.prefixes.is_empty()
+            && self.regexes.is_empty()
+            && self.headers.is_empty()
+            && self.sources.is_empty()
+            && self.destinations.is_empty()
     }
 
     /// The part of the path that a path of the route matched.
@@ -274,16 +284,7 @@ impl Classic {
             .iter()
             .any(|pattern| captures.record(pattern, facts.query.path));
         for rule in self.headers.iter().filter(|rule| rule.has_regex()) {
-            facts.query.headers.any(&rule.name, &mut |value| {
-                let mut buffer = SmallVec::new();
-                let Some(value) = lower_case(value, &mut buffer) else {
-                    return false;
-                };
-                rule.values.iter().any(|own| match own {
-                    HeaderValue::Exact(exact) => **exact == *value,
-                    HeaderValue::Regex(pattern) => captures.record(pattern, value),
-                })
-            });
+            rule.record(facts, &mut captures);
         }
         captures
     }
@@ -293,64 +294,15 @@ impl Classic {
     }
 }
 
-impl HeaderRule {
-    fn new(name: &str, values: &[String], patterns: &PatternCache) -> Result<Self, String> {
-        let name: String = name.bytes().map(|byte| char::from(canonical_name_byte(byte))).collect();
-        let values = values.iter().map(|value| {
-            let value = value.to_ascii_lowercase();
-            Ok(match value.strip_prefix("~*") {
-                // Lower case in the pattern too: `\D` means `\d`, as ever.
-                Some(regex) => HeaderValue::Regex(patterns.compile(regex)?),
-                None => HeaderValue::Exact(value.into_bytes().into()),
-            })
-        });
-        Ok(HeaderRule {
-            name: name.into(),
-            values: values.collect::<Result<_, String>>()?,
-        })
-    }
-
-    pub(crate) fn has_regex(&self) -> bool {
-        self.values.iter().any(|value| matches!(value, HeaderValue::Regex(_)))
-    }
-
-    fn agrees(&self, facts: &Facts<'_>) -> bool {
-        facts.query.headers.any(&self.name, &mut |value| {
-            let mut buffer = SmallVec::new();
-            let Some(value) = lower_case(value, &mut buffer) else {
-                return false;
-            };
-            self.values.iter().any(|own| match own {
-                HeaderValue::Exact(exact) => **exact == *value,
-                HeaderValue::Regex(pattern) => pattern.regex.is_match(value),
-            })
-        })
-    }
-}
-
 fn host_key(host: &HostPattern) -> HostKey {
     match &host.name {
+        // A colon in a name may be read as the beginning of a port.
+        NamePattern::Exact(name) if name.contains(':') => HostKey::Any,
         NamePattern::Exact(name) if name.len() <= LONGEST_KEY => HostKey::Exact(name.as_bytes().into()),
         NamePattern::Ending(name) if name.len() <= LONGEST_KEY => HostKey::Ending(name.bytes().rev().collect()),
         NamePattern::Beginning(name) if name.len() <= LONGEST_KEY => HostKey::Beginning(name.as_bytes().into()),
         _ => HostKey::Any,
     }
-}
-
-/// Room for values in lower case.
-pub(crate) type Buffer = SmallVec<[u8; 128]>;
-
-/// `value` in lower case; nothing if it is not UTF-8.
-pub(crate) fn lower_case<'a>(value: &'a [u8], buffer: &'a mut Buffer) -> Option<&'a [u8]> {
-    if value.is_ascii() {
-        if !value.iter().any(u8::is_ascii_uppercase) {
-            return Some(value);
-        }
-        buffer.extend(value.iter().map(u8::to_ascii_lowercase));
-    } else {
-        buffer.extend_from_slice(std::str::from_utf8(value).ok()?.to_lowercase().as_bytes());
-    }
-    Some(buffer)
 }
 
 /// The schemes that a route's protocols stand for in the expressions flavor; empty if none is asked for, so that a
@@ -384,23 +336,6 @@ pub(crate) mod tests {
         let fields: serde_json::Map<_, _> = serde_json::from_str(fields).unwrap();
         value.as_object_mut().unwrap().extend(fields);
         serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn header_rules_are_in_lower_case() {
-        let route = route(r#"{"headers":{"X-Some_Name":["ONE","~*^V\\D"]}}"#);
-        let classic = Classic::new(&route, &[], Box::default(), &PatternCache::default()).unwrap();
-        assert_eq!(&*classic.headers[0].name, "x_some_name");
-        assert!(matches!(&classic.headers[0].values[0], HeaderValue::Exact(value) if **value == *b"one"));
-        assert!(matches!(&classic.headers[0].values[1], HeaderValue::Regex(value) if value.source() == "^v\\d"));
-    }
-
-    #[test]
-    fn lower_case_covers_unicode_and_refuses_what_is_not_utf_8() {
-        let lower = |value: &[u8]| lower_case(value, &mut Buffer::new()).map(<[u8]>::to_vec);
-        assert_eq!(lower(b"Ab-1").unwrap(), b"ab-1");
-        assert_eq!(lower("ÄB".as_bytes()).unwrap(), "äb".as_bytes());
-        assert_eq!(lower(b"\xff"), None);
     }
 
     #[test]

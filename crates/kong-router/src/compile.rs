@@ -10,7 +10,8 @@ use crate::flavor::Flavor;
 use crate::matcher::{Matcher, Target, Test};
 use crate::pattern::PatternCache;
 use crate::priority::{self, Rank};
-use crate::split::split;
+use crate::split::{split, split_each};
+use crate::traditional;
 
 /// Which traffic a router is for. Routes for the other kind are not in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,17 +43,14 @@ pub(crate) fn compile<T>(
     patterns: &PatternCache,
 ) -> Result<Vec<Matcher<T>>, String> {
     let route = &*target.route;
-    let schemes = || match flavor {
-        Flavor::Expressions => required_schemes(&route.protocols),
-        _ => Box::default(),
-    };
     if let (Flavor::Expressions, Some(source)) = (flavor, &route.expression) {
         let rank = Rank {
             major: priority::expression(route),
             minor: 0,
             id: priority::tie_breaker(route.id),
         };
-        let test = ExpressionTest::new(source, subsystem == Subsystem::Http, schemes(), patterns)?;
+        let schemes = required_schemes(&route.protocols);
+        let test = ExpressionTest::new(source, subsystem == Subsystem::Http, schemes, patterns)?;
         let regexes = test.path_regexes().into();
         return Ok(vec![Matcher {
             rank,
@@ -60,18 +58,28 @@ pub(crate) fn compile<T>(
             test: Test::Expression(test, regexes),
         }]);
     }
-    let groups = split(route.id, route.paths.as_deref().unwrap_or_default());
+    let paths = route.paths.as_deref().unwrap_or_default();
+    let groups = if flavor == Flavor::Traditional {
+        split_each(route.id, paths)
+    } else {
+        split(route.id, paths)
+    };
     let matchers = groups.iter().map(|group| {
-        let major = match subsystem {
-            Subsystem::Http => priority::http(route, group.shape),
-            Subsystem::Stream => priority::stream(route),
+        let id = priority::tie_breaker(group.id);
+        let rank = match (flavor, subsystem) {
+            (Flavor::Traditional, _) => traditional::rank(route, group.shape, group.id),
+            (_, Subsystem::Http) => Rank {
+                major: priority::http(route, group.shape),
+                minor: 0,
+                id,
+            },
+            (_, Subsystem::Stream) => Rank {
+                major: priority::stream(route),
+                minor: 0,
+                id,
+            },
         };
-        let rank = Rank {
-            major,
-            minor: 0,
-            id: priority::tie_breaker(group.id),
-        };
-        let test = Test::Classic(Classic::new(route, &group.paths, schemes(), patterns)?);
+        let test = Test::Classic(Classic::new(route, &group.paths, flavor, patterns)?);
         Ok(Matcher {
             rank,
             target: Arc::clone(target),

@@ -4,8 +4,10 @@ mod ast;
 mod evaluate;
 mod field;
 mod filing;
+mod literal;
 mod parse;
 mod report;
+mod rule;
 mod validate;
 
 pub(crate) use evaluate::ExpressionTest;

@@ -198,9 +198,7 @@ impl<T> Index<T> {
                 bucket.find(facts, &mut best);
             }
             if self.endings.top() >= floor(&best) {
-                let reversed: SmallVec<[u8; 128]> = host.iter().rev().copied().collect();
-                self.endings
-                    .prefixes(&reversed, &mut |bucket| bucket.find(facts, &mut best));
+                self.endings.suffixes(host, &mut |bucket| bucket.find(facts, &mut best));
             }
             if self.beginnings.top() >= floor(&best) {
                 self.beginnings

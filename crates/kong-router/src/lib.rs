@@ -29,6 +29,7 @@ mod classic;
 mod compile;
 mod expression;
 mod flavor;
+mod header;
 mod host;
 mod index;
 mod matcher;
@@ -38,6 +39,7 @@ mod priority;
 mod request;
 mod router;
 mod split;
+mod traditional;
 pub mod uri;
 
 pub use captures::{CaptureKey, Captures};

@@ -40,6 +40,28 @@ pub(crate) fn split(route: Uuid, paths: &[String]) -> Vec<PathGroup<'_>> {
             }),
         }
     }
+    numbered(route, groups)
+}
+
+/// Every path by itself; one group without paths if there are none.
+pub(crate) fn split_each(route: Uuid, paths: &[String]) -> Vec<PathGroup<'_>> {
+    let groups = paths.iter().map(|path| PathGroup {
+        id: route,
+        shape: shape(path),
+        paths: vec![path],
+    });
+    numbered(route, groups.collect())
+}
+
+fn shape(path: &str) -> PathShape {
+    if path.starts_with('~') {
+        PathShape::Regex
+    } else {
+        PathShape::Prefix(path.len())
+    }
+}
+
+fn numbered(route: Uuid, mut groups: Vec<PathGroup<'_>>) -> Vec<PathGroup<'_>> {
     match groups.len() {
         0 => vec![PathGroup {
             id: route,

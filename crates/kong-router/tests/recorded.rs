@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kong_model::Route;
 use kong_router::uri::{PathHandling, StrippedPath, normalize, upstream_path};
-use kong_router::{Flavor, RequestQuery, RouteChange, Router, Scheme};
+use kong_router::{Flavor, RequestQuery, RouteChange, Router, Scheme, validate_expression};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ fn router(flavor: Flavor, config: &Value) -> Router<Option<Service>> {
     let mut changes = Vec::new();
     let mut add = |fields: &Value, service| {
         let mut route = serde_json::json!({
-            "id": Uuid::from_u128(changes.len() as u128 + 1), "created_at": 0, "updated_at": 0,
+            "id": Uuid::from_u128(u128::MAX / 2 - changes.len() as u128), "created_at": 0, "updated_at": 0,
             "protocols": ["http", "https"], "https_redirect_status_code": 426, "strip_path": true,
             "preserve_host": false, "request_buffering": true, "response_buffering": true,
         });
@@ -209,4 +209,47 @@ fn path_handling() {
 #[test]
 fn query_strings() {
     assert!(replay("query_strings.json") > 10);
+}
+
+#[test]
+fn traditional() {
+    assert!(replay("traditional.json") > 100);
+}
+
+#[test]
+fn expressions() {
+    assert!(replay("expressions.json") > 100);
+}
+
+#[test]
+fn verdicts_on_expressions() {
+    const PREFIX: &str = "Router Expression failed validation: ";
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/conformance/cases/proxy/expressions_validation.json");
+    let document: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut checked = 0;
+    for step in document["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|case| case["steps"].as_array().unwrap())
+    {
+        let body = &step["send"]["json"];
+        let Some(source) = body["expression"].as_str().filter(|source| !source.is_empty()) else {
+            continue;
+        };
+        let is_http = body["protocols"].is_null();
+        let errors = &step["expect"]["json"]["fields"]["@entity"];
+        let expected = errors[0].as_str().and_then(|error| error.strip_prefix(PREFIX));
+        if expected.is_some_and(|error| error.contains("simultaneously")) || body["priority"].is_i64() {
+            continue;
+        }
+        checked += 1;
+        assert_eq!(
+            validate_expression(source, is_http).err().as_deref(),
+            expected,
+            "{source}"
+        );
+    }
+    assert!(checked > 25, "{checked}");
 }

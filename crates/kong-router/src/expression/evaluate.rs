@@ -11,7 +11,7 @@ use super::ast::{Expression, Literal, Operator, Predicate};
 use super::field::Field;
 use super::validate::check;
 use crate::captures::Captures;
-use crate::classic::{Buffer, lower_case};
+use crate::header::{Buffer, lower_case};
 use crate::matcher::Facts;
 use crate::network::Cidr;
 use crate::pattern::{Pattern, PatternCache};

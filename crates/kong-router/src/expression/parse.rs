@@ -5,83 +5,25 @@
 
 use super::ast::{Expression, Literal, Operator, Predicate};
 use super::report;
-use crate::network::Cidr;
+use super::rule::Rule;
 use crate::pattern::PatternCache;
 
 /// Parentheses and functions may be nested this deep.
 const DEEPEST: usize = 100;
 
-/// Rules as they are called in reports, in the order in which these name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rule {
-    End,
-    Identifier,
-    LeftSide,
-    EscapedCharacter,
-    Character,
-    RawCharacter,
-    StringLiteral,
-    RawStringLiteral,
-    Ipv6NetworkLiteral,
-    Ipv4NetworkLiteral,
-    Ipv6Literal,
-    Ipv4Literal,
-    IntegerLiteral,
-    RightSide,
-    Function,
-    Operator,
-    Predicate,
-    AndOperator,
-    OrOperator,
-    NotOperator,
-    Parenthesised,
-    Term,
-    Expression,
-}
-
-impl Rule {
-    fn name(self) -> &'static str {
-        match self {
-            Rule::End => "EOI",
-            Rule::Identifier => "ident",
-            Rule::LeftSide => "lhs",
-            Rule::EscapedCharacter => "str_esc",
-            Rule::Character => "str_char",
-            Rule::RawCharacter => "rawstr_char",
-            Rule::StringLiteral => "str_literal",
-            Rule::RawStringLiteral => "rawstr_literal",
-            Rule::Ipv6NetworkLiteral => "ipv6_cidr_literal",
-            Rule::Ipv4NetworkLiteral => "ipv4_cidr_literal",
-            Rule::Ipv6Literal => "ipv6_literal",
-            Rule::Ipv4Literal => "ipv4_literal",
-            Rule::IntegerLiteral => "int_literal",
-            Rule::RightSide => "rhs",
-            Rule::Function => "transform_func",
-            Rule::Operator => "binary_operator",
-            Rule::Predicate => "predicate",
-            Rule::AndOperator => "and_op",
-            Rule::OrOperator => "or_op",
-            Rule::NotOperator => "not_op",
-            Rule::Parenthesised => "parenthesised_expression",
-            Rule::Term => "term",
-            Rule::Expression => "expression",
-        }
-    }
-}
-
 /// Why a rule did not apply.
-enum Failure {
+pub(super) enum Failure {
     /// It does not fit here; another may.
     NoMatch,
     /// The text is wrong whatever the rest of it is.
     Fatal(String),
 }
 
-type Parsed<V> = Result<V, Failure>;
+pub(super) type Parsed<V> = Result<V, Failure>;
 
-struct Parser<'s> {
-    source: &'s str,
-    position: usize,
+pub(super) struct Parser<'s> {
+    pub(super) source: &'s str,
+    pub(super) position: usize,
     depth: usize,
     /// The furthest place at which a rule failed, and which rules did.
     failed_at: usize,
@@ -122,7 +64,7 @@ pub(crate) fn parse(source: &str, patterns: &PatternCache) -> Result<Expression,
 }
 
 impl<'s> Parser<'s> {
-    fn rest(&self) -> &'s str {
+    pub(super) fn rest(&self) -> &'s str {
         self.source.get(self.position..).unwrap_or_default()
     }
 
@@ -131,7 +73,7 @@ impl<'s> Parser<'s> {
         self.position += rest.len() - rest.trim_start_matches([' ', '\t', '\r', '\n']).len();
     }
 
-    fn accept(&mut self, token: &str) -> bool {
+    pub(super) fn accept(&mut self, token: &str) -> bool {
         let is_next = self.rest().starts_with(token);
         if is_next {
             self.position += token.len();
@@ -148,7 +90,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Runs the body of a rule; goes back to its beginning and takes note if it does not apply.
-    fn rule<V>(&mut self, rule: Rule, body: impl FnOnce(&mut Self) -> Parsed<V>) -> Parsed<V> {
+    pub(super) fn rule<V>(&mut self, rule: Rule, body: impl FnOnce(&mut Self) -> Parsed<V>) -> Parsed<V> {
         let start = self.position;
         let before = self.failures_at(start);
         let outcome = body(self);
@@ -184,7 +126,7 @@ impl<'s> Parser<'s> {
         report::at(self.source, self.failed_at, &expected)
     }
 
-    fn complain(&mut self, start: usize, message: &str) {
+    pub(super) fn complain(&mut self, start: usize, message: &str) {
         if self.complaint.is_none() {
             self.complaint = Some(report::over(self.source, start, self.position, message));
         }
@@ -383,169 +325,6 @@ impl<'s> Parser<'s> {
                 }
             }
             Err(Failure::NoMatch)
-        })
-    }
-
-    fn string(&mut self) -> Parsed<Literal> {
-        self.rule(Rule::StringLiteral, |parser| {
-            if !parser.accept("\"") {
-                return Err(Failure::NoMatch);
-            }
-            let mut text = String::new();
-            loop {
-                if let Ok(character) = parser.rule(Rule::EscapedCharacter, Self::escaped_character) {
-                    text.push(character);
-                } else if let Ok(character) = parser.rule(Rule::Character, Self::plain_character) {
-                    text.push(character);
-                } else {
-                    break;
-                }
-            }
-            if parser.accept("\"") {
-                Ok(Literal::Text(text.into()))
-            } else {
-                Err(Failure::NoMatch)
-            }
-        })
-    }
-
-    fn escaped_character(&mut self) -> Parsed<char> {
-        const ESCAPES: [(&str, char); 5] = [
-            ("\\\"", '"'),
-            ("\\\\", '\\'),
-            ("\\n", '\n'),
-            ("\\r", '\r'),
-            ("\\t", '\t'),
-        ];
-        let escape = ESCAPES.iter().find(|(token, _)| self.accept(token));
-        escape.map(|(_, character)| *character).ok_or(Failure::NoMatch)
-    }
-
-    fn plain_character(&mut self) -> Parsed<char> {
-        match self.rest().chars().next() {
-            None | Some('"' | '\\') => Err(Failure::NoMatch),
-            Some(character) => {
-                self.position += character.len_utf8();
-                Ok(character)
-            }
-        }
-    }
-
-    fn raw_string(&mut self) -> Parsed<Literal> {
-        self.rule(Rule::RawStringLiteral, |parser| {
-            if !parser.accept("r#\"") {
-                return Err(Failure::NoMatch);
-            }
-            let rest = parser.rest();
-            match rest.split_once("\"#") {
-                Some((text, _)) => {
-                    parser.position += text.len() + 2;
-                    Ok(Literal::Text(text.into()))
-                }
-                None => {
-                    // It is the end of the text where a further character is missed.
-                    let start = parser.position;
-                    parser.position = parser.source.len();
-                    let missing = parser.rule(Rule::RawCharacter, |_| Err(Failure::NoMatch));
-                    parser.position = start;
-                    missing
-                }
-            }
-        })
-    }
-
-    fn address(&mut self) -> Parsed<Literal> {
-        let rest = self.rest();
-        let is_part = |character: char| character.is_ascii_hexdigit() || matches!(character, ':' | '.');
-        let end = rest.find(|character| !is_part(character)).unwrap_or(rest.len());
-        let address = rest.get(..end).unwrap_or_default();
-        let is_v6 = address.matches(':').count() >= 2;
-        let is_v4 = !is_v6 && {
-            let parts: Vec<&str> = address.split('.').collect();
-            parts.len() == 4
-                && parts
-                    .iter()
-                    .all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        let bits = rest.get(end..).and_then(|rest| rest.strip_prefix('/')).map(|bits| {
-            let digits = bits
-                .find(|character: char| !character.is_ascii_digit())
-                .unwrap_or(bits.len());
-            digits.min(if is_v6 { 3 } else { 2 })
-        });
-        let network = bits.filter(|digits| *digits > 0);
-        let rules = match (is_v6, network) {
-            (true, Some(_)) => [Rule::Ipv6NetworkLiteral; 2],
-            (true, None) => [Rule::Ipv6NetworkLiteral, Rule::Ipv6Literal],
-            (false, Some(_)) => [Rule::Ipv4NetworkLiteral; 2],
-            (false, None) => [Rule::Ipv4NetworkLiteral, Rule::Ipv4Literal],
-        };
-        if !is_v4 && !is_v6 {
-            for rule in rules {
-                let _failed: Parsed<()> = self.rule(rule, |_| Err(Failure::NoMatch));
-            }
-            return Err(Failure::NoMatch);
-        }
-        let start = self.position;
-        if let Some(digits) = network {
-            self.position += end + 1 + digits;
-            let text = self.source.get(start..self.position).unwrap_or_default();
-            if Cidr::has_host_bits(text) {
-                self.complain(start, "host part of address was not zero");
-            }
-            return Ok(match Cidr::parse(text) {
-                Some(network) => Literal::Network(network),
-                None => {
-                    self.complain(start, "couldn't parse address in network");
-                    Literal::Text(text.into())
-                }
-            });
-        }
-        self.position += end;
-        Ok(match address.parse() {
-            Ok(address) => Literal::Address(address),
-            Err(_) => {
-                let family = if is_v6 { "IPv6" } else { "IPv4" };
-                self.complain(start, &format!("invalid {family} address syntax"));
-                Literal::Text(address.into())
-            }
-        })
-    }
-
-    fn integer(&mut self) -> Parsed<Literal> {
-        self.rule(Rule::IntegerLiteral, |parser| {
-            let start = parser.position;
-            let is_negative = parser.accept("-");
-            let digits_of = |text: &str, radix: u32| {
-                text.find(|character: char| !character.is_digit(radix))
-                    .unwrap_or(text.len())
-            };
-            let rest = parser.rest();
-            let hexadecimal = rest.strip_prefix("0x").filter(|digits| digits_of(digits, 16) > 0);
-            let octal = rest.strip_prefix('0').filter(|digits| digits_of(digits, 8) > 0);
-            let (digits, radix, skipped) = match (hexadecimal, octal) {
-                (Some(digits), _) => (digits, 16, 2),
-                (None, Some(digits)) => (digits, 8, 1),
-                (None, None) => (rest, 10, 0),
-            };
-            let length = digits_of(digits, radix);
-            if length == 0 {
-                return Err(Failure::NoMatch);
-            }
-            parser.position += skipped + length;
-            let digits = digits.get(..length).unwrap_or_default();
-            let signed = if is_negative {
-                format!("-{digits}")
-            } else {
-                digits.to_owned()
-            };
-            Ok(match i64::from_str_radix(&signed, radix) {
-                Ok(number) => Literal::Number(number),
-                Err(error) => {
-                    parser.complain(start, &error.to_string());
-                    Literal::Number(0)
-                }
-            })
         })
     }
 }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::list::List;
 use super::{Best, HeaderNames, LONGEST_KEY, Ranked, Selector, SelectorKind, Trie};
-use crate::classic::{Buffer, lower_case};
+use crate::header::{Buffer, lower_case};
 use crate::matcher::{Facts, Matcher};
 
 pub(crate) struct Directory<T> {

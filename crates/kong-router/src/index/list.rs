@@ -109,7 +109,9 @@ impl<T> Chunk<T> {
     }
 }
 
+#[derive(Default)]
 pub(crate) enum List<T> {
+    #[default]
     Empty,
     One(Entry<T>),
     Few(Arc<Chunk<T>>),
@@ -139,12 +141,6 @@ impl<T> Clone for List<T> {
             List::Few(chunk) => List::Few(Arc::clone(chunk)),
             List::Many(chunks) => List::Many(Arc::clone(chunks)),
         }
-    }
-}
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        List::Empty
     }
 }
 

@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    fn shown(names: &HeaderNames, headers: &Vec<(String, &str)>) -> usize {
+    fn shown(names: &HeaderNames, headers: &dyn HeaderLookup) -> usize {
         let mut shown = 0;
         assert!(!names.any(headers, &mut |name, value| {
             assert!(name.starts_with("x_h") && value == b"v");
