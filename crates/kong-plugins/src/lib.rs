@@ -10,6 +10,7 @@ pub mod auth;
 pub mod log;
 pub mod security;
 pub mod traffic;
+pub mod transform;
 
 use std::sync::Arc;
 
@@ -29,5 +30,7 @@ pub fn bundled() -> Vec<Arc<dyn PluginKind>> {
         kind::<traffic::Redirect>(),
         kind::<security::RequestSizeLimiting>(),
         kind::<security::RequestTermination>(),
+        kind::<transform::RequestTransformer>(),
+        kind::<transform::ResponseTransformer>(),
     ]
 }
