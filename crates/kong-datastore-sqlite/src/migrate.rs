@@ -145,22 +145,6 @@ pub(crate) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<
     columns.collect()
 }
 
-/// Differences between a table and its layout, in words.
-pub(crate) fn differences(connection: &Connection, layout: &Layout) -> rusqlite::Result<Vec<String>> {
-    let found = columns(connection, layout.schema.table())?;
-    let missing = |c: &crate::layout::Column| match found.get(&c.name) {
-        None => Some(format!("{}.{} is missing", layout.table, c.name)),
-        Some(sql_type) if sql_type != c.sql_type() => Some(format!(
-            "{}.{} is {sql_type} instead of {}",
-            layout.table,
-            c.name,
-            c.sql_type()
-        )),
-        Some(_) => None,
-    };
-    Ok(layout.columns.iter().filter_map(missing).collect())
-}
-
 /// Generates the tables that no migration made, and lets tables that were generated earlier grow.
 pub(crate) fn generate(connection: &Connection, catalog: &Catalog, path: &Path) -> StoreResult<()> {
     let sql = |e: rusqlite::Error| explain(e, path);
@@ -193,3 +177,7 @@ pub(crate) fn generate(connection: &Connection, catalog: &Catalog, path: &Path) 
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "migrate_tests.rs"]
+mod tests;

@@ -116,6 +116,7 @@ impl UniqueKey {
             .fields
             .iter()
             .filter(|f| f.def.unique != Unique::No && !f.def.transient)
+            .filter(|f| schema.storage.primary_key != [f.name.clone()])
             .map(|f| UniqueKey::Field {
                 name: f.name.clone(),
                 global: f.def.unique == Unique::Global || !schema.storage.workspaceable,
