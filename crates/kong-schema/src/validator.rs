@@ -154,6 +154,15 @@ impl Step<'_> {
 /// Runs the validators on a value of the right type. Those of `condition` replace the field's of the same kind.
 pub(crate) fn run(def: &FieldDef, condition: Option<&Condition>, value: &Value) -> Result<(), Value> {
     let over = condition.map_or(&[][..], |c| &c.validators);
+    if def.validators.is_empty() && over.is_empty() && !def.timestamp && !def.uuid {
+        // Most fields have no rule but this one.
+        let is_empty_string = def.kind == Kind::String && value.as_str() == Some("");
+        return if is_empty_string {
+            Err(failure(def, EMPTY.into()))
+        } else {
+            Ok(())
+        };
+    }
     let own = def
         .validators
         .iter()
@@ -174,14 +183,21 @@ pub(crate) fn run(def: &FieldDef, condition: Option<&Condition>, value: &Value) 
             Step::Validator(validator) => validator.check(value),
             Step::Timestamp if value.as_f64().is_some_and(|n| n <= 0.0) => Err("expected a valid timestamp".into()),
             Step::Uuid if value.as_str().is_some_and(|text| !is_uuid(text)) => Err("expected a valid UUID".into()),
-            Step::NotEmpty if value.as_str() == Some("") => Err("length must be at least 1".into()),
+            Step::NotEmpty if value.as_str() == Some("") => Err(EMPTY.into()),
             _ => Ok(()),
         };
         if let Err(error) = outcome {
-            return Err(def.err.as_deref().map_or(error, Value::from));
+            return Err(failure(def, error));
         }
     }
     Ok(())
+}
+
+const EMPTY: &str = "length must be at least 1";
+
+/// A field may word all of its failures itself.
+fn failure(def: &FieldDef, error: Value) -> Value {
+    def.err.as_deref().map_or(error, Value::from)
 }
 
 fn len(value: &Value) -> usize {
