@@ -66,3 +66,32 @@ fn try_open(path: &Path, options: &SqliteOptions, role: Role) -> rusqlite::Resul
     connection.set_prepared_statement_cache_capacity(256);
     Ok((connection, mode))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_connection_is_durable_and_checks_foreign_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.sqlite");
+        create(&path).unwrap();
+        for role in [Role::Writer, Role::Reader] {
+            let connection = open(&path, &SqliteOptions::default(), role).unwrap();
+            let pragma = |name: &str| {
+                connection
+                    .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                    .unwrap()
+            };
+            assert_eq!(pragma("synchronous"), 2, "FULL");
+            assert_eq!(pragma("foreign_keys"), 1);
+            assert_eq!(pragma("query_only"), i64::from(role == Role::Reader));
+            let mode: String = connection
+                .pragma_query_value(None, "journal_mode", |row| row.get(0))
+                .unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+}

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::error::explain;
-use crate::layout::{Layout, quote};
+use crate::layout::quote;
 
 /// A numbered migration: `up` is compatible with the version before, `finish` is not.
 struct Migration {

@@ -8,7 +8,7 @@ use kong_model::{RegistryBuilder, RouterFlavor};
 use kong_schema::{Field, FieldDef, Schema};
 
 use super::*;
-use crate::layout::Column;
+use crate::layout::{Column, Layout};
 
 const FLAVORS: [RouterFlavor; 3] = [
     RouterFlavor::Traditional,

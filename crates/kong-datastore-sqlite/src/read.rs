@@ -177,31 +177,29 @@ fn page_query(layout: &Layout, page: &PageQuery, limit: usize) -> Result<(String
             )));
         }
     };
-    let mut source = format!("{} t", layout.table);
+    let (mut source, mut order) = (format!("{} t", layout.table), primary.clone());
     if let Some(filter) = page.tags.as_ref().filter(|_| layout.has_tags) {
         let (name, ws) = (query.text(schema.table()), query.text(&ws));
-        // The side table leads: its order is that of the entity's id.
-        let tagged = |place: &str| {
+        let tagged = |alias: &str, place: &str| {
             let from = after
                 .as_ref()
-                .map(|a| format!(" AND entity_id > {a}"))
+                .map(|a| format!(" AND {alias}.entity_id > {a}"))
                 .unwrap_or_default();
-            format!("SELECT entity_id FROM tags WHERE entity_name = {name} AND ws_id = {ws} AND tag = {place}{from}")
+            format!("{alias}.entity_name = {name} AND {alias}.ws_id = {ws} AND {alias}.tag = {place}{from}")
         };
         let (TagFilter::All(tags) | TagFilter::Any(tags)) = filter;
         let places: Vec<String> = tags.iter().map(|tag| query.text(tag)).collect();
         match (filter, places.split_first()) {
             (_, None) => query.require("0".into()),
             (TagFilter::All(_), Some((first, rest))) => {
-                let lead = tagged(first);
-                source = format!(
-                    "({lead} ORDER BY entity_id) g CROSS JOIN {} t ON t.\"id\" = g.entity_id",
-                    layout.table
-                );
+                // The side table leads: it is in the order of the entities' ids.
+                source = format!("tags g CROSS JOIN {} t ON t.\"id\" = g.entity_id", layout.table);
+                order = "g.entity_id".to_owned();
+                query.require(tagged("g", first));
                 for place in rest {
+                    let also = tagged("h", place);
                     query.require(format!(
-                        "EXISTS (SELECT 1 FROM tags WHERE entity_name = {name} AND ws_id = {ws} AND tag = {place} \
-                         AND entity_id = t.\"id\")"
+                        "EXISTS (SELECT 1 FROM tags h WHERE {also} AND h.entity_id = t.\"id\")"
                     ));
                 }
             }
@@ -209,12 +207,15 @@ fn page_query(layout: &Layout, page: &PageQuery, limit: usize) -> Result<(String
                 // Without further filters no more than `limit` ids of each tag can matter.
                 let cut = match schema.storage.ttl || page.by_foreign.is_some() {
                     true => String::new(),
-                    false => format!(" ORDER BY entity_id LIMIT {limit}"),
+                    false => format!(" ORDER BY g.entity_id LIMIT {limit}"),
                 };
-                let parts: Vec<String> = places
-                    .iter()
-                    .map(|p| format!("SELECT * FROM ({}{cut})", tagged(p)))
-                    .collect();
+                let part = |p: &String| {
+                    format!(
+                        "SELECT * FROM (SELECT g.entity_id FROM tags g WHERE {}{cut})",
+                        tagged("g", p)
+                    )
+                };
+                let parts: Vec<String> = places.iter().map(part).collect();
                 query.require(format!("t.\"id\" IN ({})", parts.join(" UNION ")));
             }
         }
@@ -222,7 +223,7 @@ fn page_query(layout: &Layout, page: &PageQuery, limit: usize) -> Result<(String
         query.require("0".into());
     }
     let sql = format!(
-        "SELECT {} FROM {source} WHERE {} ORDER BY {primary} LIMIT {limit}",
+        "SELECT {} FROM {source} WHERE {} ORDER BY {order} LIMIT {limit}",
         layout.selection,
         query.conditions()
     );
@@ -262,3 +263,7 @@ pub(crate) fn tags(connection: &Connection, query: &TagQuery) -> Result<TagPage,
         .map(|r| (r.entity_id.clone(), r.tag.clone()));
     Ok(TagPage { rows, next })
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

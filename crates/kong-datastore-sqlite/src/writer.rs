@@ -225,3 +225,103 @@ impl Loop {
         run().map(drop).map_err(|e| explain(e, &self.path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::SqliteOptions;
+    use crate::connection::{self, Role};
+
+    fn start() -> (Arc<Writer>, PathBuf, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.sqlite");
+        connection::create(&path).unwrap();
+        let connection = connection::open(&path, &SqliteOptions::default(), Role::Writer).unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (n INTEGER PRIMARY KEY, data TEXT)")
+            .unwrap();
+        let writer = Writer::start(
+            connection,
+            path.clone(),
+            watch::Sender::new(0),
+            Duration::from_millis(50),
+        )
+        .unwrap();
+        (Arc::new(writer), path, directory)
+    }
+
+    async fn put(writer: &Writer, path: &std::path::Path, n: i64, bytes: usize) -> StoreResult<()> {
+        let path = path.to_owned();
+        writer
+            .run(move |c| {
+                c.execute("INSERT INTO t VALUES (?1, ?2)", (n, "x".repeat(bytes)))
+                    .map(drop)
+                    .map_err(|e| explain(e, &path))
+            })
+            .await
+    }
+
+    async fn rows(writer: &Writer) -> i64 {
+        writer
+            .run(|c| Ok(c.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_that_changes_nothing_and_passes() {
+        let (writer, path, _directory) = start();
+        put(&writer, &path, 1, 10).await.unwrap();
+        let limit = |pages: i64| {
+            let writer = writer.clone();
+            async move {
+                let set = move |c: &Connection| Ok(c.pragma_update(None, "max_page_count", pages).unwrap());
+                writer.run(set).await.unwrap();
+            }
+        };
+        limit(8).await;
+        let error = put(&writer, &path, 2, 100_000).await.unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Unavailable(text) if text.contains("no space left")),
+            "{error}"
+        );
+        assert_eq!(rows(&writer).await, 1);
+        limit(1 << 30).await;
+        put(&writer, &path, 2, 100_000).await.unwrap();
+        assert_eq!(rows(&writer).await, 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_failing_or_panicking_job_leaves_those_beside_it_alone() {
+        let (writer, path, _directory) = start();
+        put(&writer, &path, 0, 1).await.unwrap();
+        let mut tasks = Vec::new();
+        for n in 1..=60 {
+            let (writer, path) = (writer.clone(), path.clone());
+            tasks.push(tokio::spawn(async move {
+                match n % 3 {
+                    0 => put(&writer, &path, n, 1).await,
+                    // Writes, then fails on a row that is there: both go.
+                    1 => {
+                        let work = move |c: &Connection| {
+                            c.execute("INSERT INTO t VALUES (?1, '')", [n]).unwrap();
+                            c.execute("INSERT INTO t VALUES (0, '')", [])
+                                .map_err(|e| explain(e, &path))
+                        };
+                        writer.run(work).await.map(drop)
+                    }
+                    _ => writer.run::<()>(|_| panic!("for the test")).await,
+                }
+            }));
+        }
+        let mut kept = 0;
+        for task in tasks {
+            kept += i64::from(task.await.unwrap().is_ok());
+        }
+        assert_eq!((kept, rows(&writer).await), (20, 21));
+    }
+}
