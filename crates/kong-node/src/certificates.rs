@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use kong_config::certificates::{Family, ensure};
 use kong_config::{CertificatePair, PemSource};
+use kong_proxy::Snapshot;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
@@ -65,12 +67,42 @@ fn certified(certificate: &str, key: &str, path: &str) -> Result<Arc<CertifiedKe
     Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider)?))
 }
 
+/// The certificates of the configuration by server name, before the defaults.
+#[derive(Debug)]
+pub(crate) struct ConfiguredCertificates {
+    pub(crate) snapshots: Snapshots,
+    pub(crate) defaults: Arc<DefaultCertificates>,
+}
+
+/// Where the current snapshot is.
+pub(crate) struct Snapshots(pub(crate) Arc<ArcSwap<Snapshot>>);
+
+impl std::fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Snapshots")
+    }
+}
+
+impl ResolvesServerCert for ConfiguredCertificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let snapshot = self.snapshots.0.load();
+        let Some(keys) = snapshot.certified_keys(hello.server_name()) else {
+            return self.defaults.resolve(hello);
+        };
+        usable(keys, &hello)
+    }
+}
+
+/// The first key whose type the client can use, else the first.
+fn usable(keys: &[Arc<CertifiedKey>], hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    keys.iter()
+        .find(|key| key.key.choose_scheme(hello.signature_schemes()).is_some())
+        .or_else(|| keys.first())
+        .cloned()
+}
+
 impl ResolvesServerCert for DefaultCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.keys
-            .iter()
-            .find(|key| key.key.choose_scheme(hello.signature_schemes()).is_some())
-            .or_else(|| self.keys.first())
-            .cloned()
+        usable(&self.keys, &hello)
     }
 }

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::admin::{self, AdminPlan};
 use crate::declarative::{Documents, Refusal};
 use crate::listeners::ControlPort;
+use crate::plugin_status::PluginStatus;
 use crate::publisher::Publisher;
 use crate::tasks::Tasks;
 use crate::{NodeError, settings};
@@ -204,6 +205,10 @@ async fn prepare(
         node: node.clone(),
         entities: entities.clone(),
         tasks: tasks.clone(),
+        status: Arc::new(PluginStatus {
+            stats: stats.clone(),
+            store: store.clone(),
+        }),
     };
     for kind in &kinds {
         kind.init(&env);

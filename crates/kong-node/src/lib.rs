@@ -21,6 +21,7 @@ mod declarative;
 mod error;
 mod listeners;
 mod node;
+mod plugin_status;
 mod publisher;
 mod run;
 mod service;

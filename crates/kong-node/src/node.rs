@@ -14,7 +14,7 @@ use kong_proxy::{AccessLog, Totals, WorkerOptions, WorkerStats};
 use tokio::sync::{mpsc, watch};
 
 use crate::builder::NodeBuilder;
-use crate::certificates::DefaultCertificates;
+use crate::certificates::{ConfiguredCertificates, DefaultCertificates, Snapshots};
 use crate::control::{self, Control, ControlPlan};
 use crate::listeners;
 use crate::service::NodeService;
@@ -62,27 +62,20 @@ impl Node {
         let admin_ports = listeners::control(&config.listeners.admin)?;
         let status_ports = listeners::control(&config.listeners.status)?;
         let prefix = &config.prefix.path;
-        let tls = |is_needed: bool, configured: &[_], family| match is_needed {
-            true => Ok::<_, NodeError>(Some(server_tls(DefaultCertificates::load(
-                configured, prefix, family,
-            )?)?)),
+        let defaults = |is_needed: bool, configured: &[_], family| match is_needed {
+            true => DefaultCertificates::load(configured, prefix, family).map(Some),
             false => Ok(None),
         };
-        let proxy_tls = tls(
+        let is_tls = |port: &listeners::ControlPort| port.is_tls;
+        let proxy_defaults = defaults(
             proxy_ports.iter().any(|port| port.is_tls),
             &config.tls.proxy,
             Family::Proxy,
         )?;
-        let admin_tls = tls(
-            admin_ports.iter().any(|port| port.is_tls),
-            &config.tls.admin,
-            Family::Admin,
-        )?;
-        let status_tls = tls(
-            status_ports.iter().any(|port| port.is_tls),
-            &config.tls.status,
-            Family::Status,
-        )?;
+        let admin_defaults = defaults(admin_ports.iter().any(is_tls), &config.tls.admin, Family::Admin)?;
+        let status_defaults = defaults(status_ports.iter().any(is_tls), &config.tls.status, Family::Status)?;
+        let admin_tls = admin_defaults.map(|defaults| server_tls(defaults)).transpose()?;
+        let status_tls = status_defaults.map(|defaults| server_tls(defaults)).transpose()?;
         let access_log = access_log(&config)?;
 
         let stats: Arc<[Arc<WorkerStats>]> = (0..worker_count).map(|_| Arc::default()).collect();
@@ -107,6 +100,13 @@ impl Node {
             draining: draining.clone(),
         })?;
 
+        // Certificates of the configuration come first, and change with it.
+        let proxy_tls = proxy_defaults
+            .map(|defaults| {
+                let snapshots = Snapshots(data_plane.snapshots.clone());
+                server_tls(Arc::new(ConfiguredCertificates { snapshots, defaults }))
+            })
+            .transpose()?;
         let mut sockets: Vec<Vec<WorkerSocket>> = (0..worker_count).map(|_| Vec::new()).collect();
         for port in proxy_ports {
             let tls = if port.is_tls { proxy_tls.clone() } else { None };

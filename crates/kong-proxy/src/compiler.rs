@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::certificates::{CertificateTable, ServerNames};
 use crate::plan_table::PlanTable;
 use crate::snapshot::{Plans, RouteEntry, ServiceEntry, Snapshot};
 
@@ -27,7 +28,14 @@ pub enum RowChange {
 }
 
 /// Entities that snapshots are compiled from, parents first.
-pub const COMPILED_ENTITIES: [&str; 3] = ["services", "routes", "plugins"];
+pub const COMPILED_ENTITIES: [&str; 6] = [
+    "ca_certificates",
+    "certificates",
+    "snis",
+    "services",
+    "routes",
+    "plugins",
+];
 
 /// See the module.
 pub struct Compiler {
@@ -35,6 +43,7 @@ pub struct Compiler {
     routes: HashMap<Uuid, Arc<Route>>,
     routes_of_service: HashMap<Uuid, BTreeSet<Uuid>>,
     plugins: PlanTable,
+    certificates: CertificateTable,
     env: PluginEnv,
     flavor: Flavor,
     snapshot: Snapshot,
@@ -48,6 +57,7 @@ impl Compiler {
             routes: HashMap::new(),
             routes_of_service: HashMap::new(),
             plugins: PlanTable::new(kinds),
+            certificates: CertificateTable::default(),
             env,
             flavor,
             snapshot: Snapshot {
@@ -55,6 +65,7 @@ impl Compiler {
                 router: Router::empty(flavor),
                 services: Default::default(),
                 plans: Plans::default(),
+                server_names: ServerNames::default(),
             },
         }
     }
@@ -81,7 +92,7 @@ impl Compiler {
             "services" => self.services.keys().copied().collect(),
             "routes" => self.routes.keys().copied().collect(),
             "plugins" => self.plugins.ids(),
-            _ => Vec::new(),
+            other => self.certificates.ids(other),
         }
     }
 
@@ -89,13 +100,21 @@ impl Compiler {
     /// not compile) is logged and left out; the rest works.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = (String, RowChange)>) -> Snapshot {
         let mut route_changes = RouteChanges::default();
+        let mut certificates_changed = false;
         for (entity, change) in changes {
             match entity.as_str() {
                 "services" => self.change_service(change, &mut route_changes),
                 "routes" => self.change_route(change, &mut route_changes),
                 "plugins" => self.change_plugin(change),
+                "certificates" | "snis" | "ca_certificates" => {
+                    self.change_certificate(&entity, change);
+                    certificates_changed = true;
+                }
                 _ => {}
             }
+        }
+        if certificates_changed {
+            self.apply_certificates();
         }
         if !route_changes.is_empty() {
             self.apply_routes(route_changes);
@@ -151,14 +170,52 @@ impl Compiler {
         }
         match service {
             Some(service) => {
+                let tls = self.certificates.client_tls(&service);
                 self.snapshot
                     .services
-                    .insert(id, Arc::new(ServiceEntry::new(service.clone())));
+                    .insert(id, Arc::new(ServiceEntry::new(service.clone(), tls)));
                 self.services.insert(id, service);
             }
             None => {
                 self.snapshot.services.remove(&id);
                 self.services.remove(&id);
+            }
+        }
+    }
+
+    fn change_certificate(&mut self, entity: &str, change: RowChange) {
+        let table = &mut self.certificates;
+        match (entity, change) {
+            ("certificates", RowChange::Gone(id)) => table.remove_certificate(id),
+            ("snis", RowChange::Gone(id)) => table.remove_sni(id),
+            (_, RowChange::Gone(id)) => table.remove_authority(id),
+            ("certificates", RowChange::Put(row)) => {
+                if let Some(certificate) = decode(entity, row) {
+                    table.put_certificate(certificate);
+                }
+            }
+            ("snis", RowChange::Put(row)) => {
+                if let Some(sni) = decode(entity, row) {
+                    table.put_sni(sni);
+                }
+            }
+            (_, RowChange::Put(row)) => {
+                if let Some(authority) = decode(entity, row) {
+                    table.put_authority(authority);
+                }
+            }
+        }
+    }
+
+    /// Server names, and the TLS of the services that use certificates.
+    fn apply_certificates(&mut self) {
+        self.snapshot.server_names = self.certificates.server_names();
+        for (id, service) in &self.services {
+            if service.client_certificate.is_some() || service.ca_certificates.is_some() {
+                let tls = self.certificates.client_tls(service);
+                self.snapshot
+                    .services
+                    .insert(*id, Arc::new(ServiceEntry::new(service.clone(), tls)));
             }
         }
     }

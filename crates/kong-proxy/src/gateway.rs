@@ -162,7 +162,8 @@ async fn decide(worker: &Rc<Worker>, snapshot: &Snapshot, exchange: &mut Exchang
     }
 
     // Peers are tried until one answers.
-    match upstream::send(worker, exchange, &forwarding, routed.stripped.as_deref()).await {
+    let tls = routed.service.as_ref().and_then(|service| service.tls.as_ref());
+    match upstream::send(worker, exchange, &forwarding, routed.stripped.as_deref(), tls).await {
         Sent::Response(response) => Outcome::Proxied(Box::new(response.head), response.body, response.tunnel),
         Sent::Guarded(head, body) => Outcome::Ready(Source::Exit, Box::new(head), body),
         Sent::Local(response) => Outcome::Local(Source::Error, response),
@@ -288,6 +289,7 @@ fn answered(flow: Flow) -> Option<Outcome> {
 /// A matched request.
 struct Routed {
     entry: Arc<RouteEntry>,
+    service: Option<Arc<ServiceEntry>>,
     /// What `strip_path` took away, if it was more than a slash.
     stripped: Option<Vec<u8>>,
 }
@@ -339,7 +341,11 @@ fn route(snapshot: &Snapshot, exchange: &mut Exchange) -> Option<Routed> {
     exchange.service = service.map(|service| service.service.clone());
     exchange.route = Some(entry.route.clone());
     exchange.upstream = upstream;
-    Some(Routed { entry, stripped })
+    Some(Routed {
+        entry,
+        service: service.cloned(),
+        stripped,
+    })
 }
 
 fn upstream_request(

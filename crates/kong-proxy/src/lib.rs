@@ -6,6 +6,7 @@
 mod access_log;
 mod broken_plugin;
 mod buffered;
+mod certificates;
 mod compiler;
 pub mod error_page;
 mod filtered_body;

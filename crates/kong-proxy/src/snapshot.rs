@@ -6,8 +6,10 @@ use std::time::Duration;
 use kong_model::{Protocol, Route, Service};
 use kong_plugin::{Plan, UpstreamTimeouts};
 use kong_router::Router;
+use rustls::sign::CertifiedKey;
 use uuid::Uuid;
 
+use crate::certificates::{ServerNames, UpstreamTls};
 use crate::shard_map::ShardMap;
 
 /// A compiled configuration.
@@ -18,9 +20,15 @@ pub struct Snapshot {
     pub(crate) router: Router<Arc<RouteEntry>>,
     pub(crate) services: ShardMap<Arc<ServiceEntry>>,
     pub(crate) plans: Plans,
+    pub(crate) server_names: ServerNames,
 }
 
 impl Snapshot {
+    /// Certified keys of the configuration for the server name of a handshake.
+    pub fn certified_keys(&self, server_name: Option<&str>) -> Option<&Vec<Arc<CertifiedKey>>> {
+        self.server_names.find(server_name)
+    }
+
     /// The service of a route, unless it has none.
     pub(crate) fn service_of(&self, route: &RouteEntry) -> Option<&Arc<ServiceEntry>> {
         self.services.get(&route.route.service?.id)
@@ -53,10 +61,12 @@ pub(crate) struct ServiceEntry {
     pub(crate) scheme: &'static str,
     pub(crate) timeouts: UpstreamTimeouts,
     pub(crate) retries: u32,
+    /// Verification and client certificate, where the service asks for either.
+    pub(crate) tls: Option<UpstreamTls>,
 }
 
 impl ServiceEntry {
-    pub(crate) fn new(service: Arc<Service>) -> Self {
+    pub(crate) fn new(service: Arc<Service>, tls: Option<UpstreamTls>) -> Self {
         let millis = |value: Option<u64>| Duration::from_millis(value.unwrap_or(60_000));
         let scheme = match service.protocol {
             Protocol::Http => "http",
@@ -74,6 +84,7 @@ impl ServiceEntry {
                 read: millis(service.read_timeout),
             },
             retries: service.retries.unwrap_or(5),
+            tls,
             service,
         }
     }

@@ -11,6 +11,7 @@ use kong_http::{Endpoint, Failure, Timeouts, TlsTarget, UpstreamError, UpstreamH
 use kong_message::{Body, BodyError, ResponseHead};
 use kong_plugin::{Exchange, LocalResponse, Try, UpstreamRequest};
 
+use crate::certificates::UpstreamTls;
 use crate::forward::{self, Forwarding};
 use crate::resolve::ResolveError;
 use crate::worker::Worker;
@@ -33,11 +34,12 @@ pub(crate) async fn send(
     exchange: &mut Exchange,
     forwarding: &Forwarding,
     stripped_prefix: Option<&[u8]>,
+    tls: Option<&UpstreamTls>,
 ) -> Sent {
     let Some(upstream) = exchange.upstream.take() else {
         return Sent::Core(500);
     };
-    let sent = attempts(worker, exchange, &upstream, forwarding, stripped_prefix).await;
+    let sent = attempts(worker, exchange, &upstream, forwarding, stripped_prefix, tls).await;
     exchange.upstream = Some(upstream);
     sent
 }
@@ -48,6 +50,7 @@ async fn attempts(
     upstream: &UpstreamRequest,
     forwarding: &Forwarding,
     stripped_prefix: Option<&[u8]>,
+    tls: Option<&UpstreamTls>,
 ) -> Sent {
     let headers = forward::upstream_headers(exchange, forwarding, stripped_prefix, &worker.settings);
     let target = target(upstream, exchange.query.as_deref());
@@ -91,7 +94,7 @@ async fn attempts(
             state: None,
             code: None,
         });
-        let endpoint = endpoint(worker, upstream, address, &host);
+        let endpoint = endpoint(worker, upstream, tls, address, &host);
         let head = UpstreamHead {
             method: &exchange.head.method,
             target: &target,
@@ -167,7 +170,13 @@ async fn resolve(worker: &Worker, host: &str) -> Result<IpAddr, ResolveError> {
     }
 }
 
-fn endpoint(worker: &Worker, upstream: &UpstreamRequest, addr: SocketAddr, host: &[u8]) -> Endpoint {
+fn endpoint(
+    worker: &Worker,
+    upstream: &UpstreamRequest,
+    tls: Option<&UpstreamTls>,
+    addr: SocketAddr,
+    host: &[u8],
+) -> Endpoint {
     if !matches!(upstream.scheme, "https" | "grpcs") {
         return Endpoint::plain(addr);
     }
@@ -177,9 +186,9 @@ fn endpoint(worker: &Worker, upstream: &UpstreamRequest, addr: SocketAddr, host:
         addr,
         tls: Some(TlsTarget {
             server_name: name,
-            config: worker.tls.clone(),
+            config: tls.map_or_else(|| worker.tls.clone(), |tls| tls.tls.clone()),
         }),
-        pool: Some(Arc::from(host.as_ref())),
+        pool: Some(Arc::from(format!("{host}{}", tls.map_or("", |tls| &tls.pool)))),
     }
 }
 
