@@ -90,6 +90,7 @@ async fn answer(request: Request) -> Response {
 #[test]
 fn responses_are_framed_by_what_is_known_of_them() {
     // request line, status, content-length, transfer-encoding, connection, body
+    #[allow(clippy::type_complexity)]
     let rows: &[(&str, u16, Option<&str>, Option<&str>, &str, &str)] = &[
         ("GET /empty HTTP/1.1", 200, Some("0"), None, "keep-alive", ""),
         ("GET /memory HTTP/1.1", 200, Some("5"), None, "keep-alive", "hello"),

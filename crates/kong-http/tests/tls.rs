@@ -103,7 +103,7 @@ fn certificates_are_checked_where_asked_for_and_can_change_at_any_time() {
         let server = serve_with(ServerConfig::default(), tls_facts, |options| options.tls = Some(config));
         let trust = |root: Option<&CertificateDer<'static>>, depth| {
             let mut roots = RootCertStore::empty();
-            root.map(|root| roots.add(root.clone()).unwrap());
+            roots.add_parsable_certificates(root.cloned());
             ClientTls::new(
                 ClientVerify::Roots {
                     roots: Arc::new(roots),

@@ -177,9 +177,11 @@ impl HeaderBlock {
         // An untouched run of lines lies in one piece and is copied as one.
         let (mut from, mut to) = (0u32, 0u32);
         for line in self.lines.iter() {
-            if names
-                .iter()
-                .any(|key| line.is_named(bytes, key.hash, key.name.as_bytes()))
+            let may_match = mask & 1 << (line.hash & 63) != 0;
+            if may_match
+                && names
+                    .iter()
+                    .any(|key| line.is_named(bytes, key.hash, key.name.as_bytes()))
             {
                 continue;
             }

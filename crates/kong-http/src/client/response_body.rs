@@ -118,8 +118,8 @@ impl ResponseBody {
     /// Decodes what is there. `None` when more bytes are needed.
     fn decode(&mut self) -> Option<Option<Result<Bytes, BodyError>>> {
         match &mut self.framing {
-            Framing::Done => return Some(None),
-            _ if self.pending.is_empty() => return None,
+            Framing::Done => Some(None),
+            _ if self.pending.is_empty() => None,
             Framing::Close => Some(Some(Ok(std::mem::take(&mut self.pending)))),
             Framing::Length(left) => {
                 let len = self.pending.len().min(usize::try_from(*left).unwrap_or(usize::MAX));

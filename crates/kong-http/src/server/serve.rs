@@ -39,7 +39,7 @@ where
         let parsed = poll_fn(|cx| poll_head(&mut connection.borrow_mut(), &mut parser, served, &drain, cx)).await;
         let begun = match parsed {
             Next::Close => return,
-            Next::Refused(status) => Err((status, refused_head(&connection, &mut parser))),
+            Next::Refused(status) => Err(Refused::new(status, refused_head(&connection, &mut parser))),
             Next::Head(len) => begin(&connection, parser, len),
         };
         served += 1;
@@ -65,7 +65,8 @@ where
                 }
                 respond(&connection, response, asked.facts, may_keep).await
             }
-            Err((status, head)) => {
+            Err(refused) => {
+                let Refused { status, head } = *refused;
                 let facts = Asked {
                     version: head.as_ref().map_or(Version::Http11, |head| head.version),
                     is_head: head.as_ref().is_some_and(|head| head.method == "HEAD"),
@@ -160,6 +161,18 @@ struct Begun<IO> {
     serial: u64,
 }
 
+/// A request that the service does not see, and what is known of it.
+struct Refused {
+    status: u16,
+    head: Option<RequestHead>,
+}
+
+impl Refused {
+    fn new(status: u16, head: Option<RequestHead>) -> Box<Self> {
+        Box::new(Self { status, head })
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Facts {
     facts: Asked,
@@ -171,10 +184,10 @@ fn begin<IO: AsyncRead + AsyncWrite + Unpin>(
     connection: &Rc<RefCell<Connection<IO>>>,
     mut parser: RequestParser,
     head_bytes: usize,
-) -> Result<Begun<IO>, (u16, Option<RequestHead>)> {
+) -> Result<Begun<IO>, Box<Refused>> {
     let mut inner = connection.borrow_mut();
     let Some(line) = parser.take_line() else {
-        return Err((400, None));
+        return Err(Refused::new(400, None));
     };
     let framing = parser.framing();
     let keep_alive = parser.keep_alive(line.version);
@@ -194,7 +207,7 @@ fn begin<IO: AsyncRead + AsyncWrite + Unpin>(
         && limit != 0
         && length > limit
     {
-        return Err((413, Some(head)));
+        return Err(Refused::new(413, Some(head)));
     }
     Ok(Begun {
         connection: Rc::clone(connection),
