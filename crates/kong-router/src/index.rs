@@ -22,6 +22,7 @@ use terminal::Terminal;
 pub(crate) use trie::{Ranked, Trie};
 
 use crate::matcher::{Facts, Matcher};
+use crate::priority::Rank;
 
 /// Longest key of the tries; what is longer is checked by the matcher. Bounds their depth.
 pub(crate) const LONGEST_KEY: usize = 256;
@@ -142,8 +143,9 @@ impl<T> Index<T> {
         });
     }
 
-    /// Builds what a request would otherwise have to build at its first visit of the places.
-    pub(crate) fn prepare(&self, places: &Places) {
+    /// Builds what a request would otherwise have to build at its first visit of the places, now that a matcher of this
+    /// rank has come or gone.
+    pub(crate) fn prepare(&self, rank: &Rank, places: &Places) {
         for host in &places.hosts {
             let bucket = match host {
                 HostKey::Any => Some(&self.any),
@@ -155,7 +157,7 @@ impl<T> Index<T> {
                 .iter()
                 .flat_map(|bucket| places.paths.iter().filter_map(|path| bucket.paths.get(path)))
             {
-                terminal.prepare();
+                terminal.prepare(rank);
             }
         }
     }

@@ -9,6 +9,10 @@ use regex_syntax::hir::{Hir, HirKind, Look};
 /// As much as the `regex` crate allows one expression by default.
 const SIZE_LIMIT: usize = 10 << 20;
 
+/// Most memory that one expression's lazily built automaton takes, for each thread that uses it at a time. Requests decide
+/// how much of it is built, so the default of 2 MB would be theirs to claim for every route.
+const AUTOMATON_LIMIT: usize = 256 << 10;
+
 /// A compiled regular expression.
 #[derive(Debug)]
 pub(crate) struct Pattern {
@@ -23,7 +27,7 @@ impl Pattern {
     pub(crate) fn new(source: &str) -> Result<Self, String> {
         let hir = regex_syntax::parse(source).map_err(|error| error.to_string())?;
         let regex = meta::Regex::builder()
-            .configure(config())
+            .configure(config().hybrid_cache_capacity(AUTOMATON_LIMIT))
             .build_from_hir(&hir)
             .map_err(|error| match error.size_limit() {
                 Some(limit) => format!("Compiled regex exceeds size limit of {limit} bytes."),

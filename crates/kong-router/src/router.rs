@@ -11,6 +11,7 @@ use crate::flavor::Flavor;
 use crate::index::{HeaderNames, Index, Places, Ranked, Trie};
 use crate::matcher::{Facts, FieldUse, Match, Matcher, Target, Test};
 use crate::pattern::PatternCache;
+use crate::priority::Rank;
 use crate::request::RequestQuery;
 
 /// A change of the table.
@@ -158,18 +159,18 @@ impl<T> Router<T> {
     pub fn apply(&self, changes: impl IntoIterator<Item = RouteChange<T>>) -> (Self, RouteErrors) {
         let mut router = self.clone();
         let mut errors = RouteErrors::default();
-        let mut with_regexes = Vec::new();
+        let mut touched = Vec::new();
         for change in changes {
             match change {
-                RouteChange::Remove(id) => router.remove(id),
+                RouteChange::Remove(id) => router.remove(id, &mut touched),
                 RouteChange::Upsert(route, payload) => {
-                    router.remove(route.id);
+                    router.remove(route.id, &mut touched);
                     if !router.subsystem.serves(&route) {
                         continue;
                     }
                     let target = Arc::new(Target { route, payload });
                     match compile(router.flavor, router.subsystem, &target, &router.patterns) {
-                        Ok(matchers) => with_regexes.extend(router.insert(matchers)),
+                        Ok(matchers) => router.insert(matchers, &mut touched),
                         Err(reason) => errors.0.push(RouteError {
                             route: target.route.id,
                             reason,
@@ -179,25 +180,22 @@ impl<T> Router<T> {
             }
         }
         // What would otherwise be built while a request waits.
-        for places in &with_regexes {
-            router.index.prepare(places);
+        for (rank, places) in &touched {
+            router.index.prepare(rank, places);
         }
         (router, errors)
     }
 
-    /// Puts the matchers of one route in. Answers where those with regexes are.
-    fn insert(&mut self, matchers: Vec<Matcher<T>>) -> Vec<Places> {
+    /// Puts the matchers of one route in, and notes where those with regexes are.
+    fn insert(&mut self, matchers: Vec<Matcher<T>>, touched: &mut Vec<(Rank, Places)>) {
         let matchers: Arc<[Arc<Matcher<T>>]> = matchers.into_iter().map(Arc::new).collect();
-        let Some(first) = matchers.first() else {
-            return Vec::new();
-        };
-        let mut with_regexes = Vec::new();
+        let Some(first) = matchers.first() else { return };
         for matcher in matchers.iter() {
             let places = matcher.test.places();
             self.index.insert(matcher, &places);
             self.uses.add(&matcher.test);
             if !matcher.test.path_regexes().is_empty() {
-                with_regexes.push(places);
+                touched.push((matcher.rank, places));
             }
         }
         let key = route_key(first.target.route.id);
@@ -207,17 +205,19 @@ impl<T> Router<T> {
             })
         });
         self.len += 1;
-        with_regexes
     }
 
-    fn remove(&mut self, id: Uuid) {
+    fn remove(&mut self, id: Uuid, touched: &mut Vec<(Rank, Places)>) {
         let mut removed = None;
         self.routes.update(&route_key(id), &mut |filed| removed = filed.take());
-        if let Some(filed) = removed {
-            self.len -= 1;
-            for matcher in filed.matchers.iter() {
-                self.index.remove(matcher, &matcher.test.places());
-                self.uses.remove(&matcher.test);
+        let Some(filed) = removed else { return };
+        self.len -= 1;
+        for matcher in filed.matchers.iter() {
+            let places = matcher.test.places();
+            self.index.remove(matcher, &places);
+            self.uses.remove(&matcher.test);
+            if !matcher.test.path_regexes().is_empty() {
+                touched.push((matcher.rank, places));
             }
         }
     }

@@ -11,6 +11,7 @@ use super::list::List;
 use super::{Best, HeaderNames, LONGEST_KEY, Ranked, Selector, SelectorKind, Trie};
 use crate::header::{Buffer, lower_case};
 use crate::matcher::{Facts, Matcher};
+use crate::priority::Rank;
 
 pub(crate) struct Directory<T> {
     keyed: Trie<List<T>>,
@@ -175,8 +176,8 @@ impl<T> Directory<T> {
         }
     }
 
-    pub(crate) fn prepare(&self) {
-        self.regexes.prepare_regexes();
+    pub(crate) fn prepare(&self, rank: &Rank) {
+        self.regexes.prepare_regexes(rank);
     }
 
     pub(crate) fn find<'t>(&'t self, facts: &Facts<'_>, best: &mut Best<'t, T>) {

@@ -276,9 +276,14 @@ impl<T> List<T> {
         }
     }
 
-    /// Builds the automata that are missing.
-    pub(crate) fn prepare_regexes(&self) {
-        for chunk in self.chunks() {
+    /// Builds the automaton of the chunk in which `rank` is or was, if it is missing.
+    pub(crate) fn prepare_regexes(&self, rank: &Rank) {
+        let chunk = match self {
+            List::Empty | List::One(_) => None,
+            List::Few(chunk) => Some(chunk),
+            List::Many(chunks) => chunks.chunks.get(chunks.position(rank)),
+        };
+        if let Some(chunk) = chunk {
             chunk.automaton();
         }
     }

@@ -6,6 +6,7 @@ use super::directory::Directory;
 use super::list::List;
 use super::{Best, Ranked};
 use crate::matcher::{Facts, Matcher};
+use crate::priority::Rank;
 
 /// From this many matchers on a directory sorts them by what else they ask for.
 const DIRECTORY: usize = 8;
@@ -73,9 +74,9 @@ impl<T> Terminal<T> {
         }
     }
 
-    pub(crate) fn prepare(&self) {
+    pub(crate) fn prepare(&self, rank: &Rank) {
         if let Terminal::Sorted(directory) = self {
-            directory.prepare();
+            directory.prepare(rank);
         }
     }
 
