@@ -35,6 +35,8 @@ pub enum EntityCheck {
     MutuallyExclusiveSets(Vec<String>, Vec<String>),
     /// *if_field* matches → *then_field* must match.
     Conditional(Box<Conditional>),
+    /// *if_field* matches → not all of the others empty.
+    ConditionalAtLeastOneOf(Box<ConditionalAtLeastOneOf>),
     /// A function with a name.
     Custom(CustomCheck),
 }
@@ -51,6 +53,19 @@ pub struct Conditional {
     /// What it must match.
     pub then_match: Condition,
     /// Text that replaces `failed conditional validation given value of field '…'`.
+    pub then_err: Option<String>,
+}
+
+/// See [`EntityCheck::ConditionalAtLeastOneOf`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConditionalAtLeastOneOf {
+    /// Field looked at.
+    pub if_field: String,
+    /// What it must match for the check to apply.
+    pub if_match: Condition,
+    /// Fields of which one must be non-empty then.
+    pub then_at_least_one_of: Vec<String>,
+    /// Text of the failure, in which `%s` stands for the quoted fields.
     pub then_err: Option<String>,
 }
 

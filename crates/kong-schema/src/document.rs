@@ -228,6 +228,17 @@ fn check(check: &EntityCheck) -> Option<Value> {
             }
             single("conditional", out)
         }
+        EntityCheck::ConditionalAtLeastOneOf(conditional) => {
+            let mut out = json!({
+                "if_field": conditional.if_field,
+                "if_match": condition(&conditional.if_match),
+                "then_at_least_one_of": conditional.then_at_least_one_of,
+            });
+            if let Some(err) = &conditional.then_err {
+                out["then_err"] = err.as_str().into();
+            }
+            single("conditional_at_least_one_of", out)
+        }
         EntityCheck::Custom(custom) if custom.undocumented => return None,
         EntityCheck::Custom(custom) => {
             let mut out = json!({"field_sources": custom.field_sources});

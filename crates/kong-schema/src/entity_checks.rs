@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::validate::check_conditioned;
 use crate::value::{at, is_empty, is_vault_reference, set_error};
-use crate::{CheckError, Conditional, CustomCheck, EntityCheck, Errors, FieldDef, Object, Operation};
+use crate::{
+    CheckError, Conditional, ConditionalAtLeastOneOf, CustomCheck, EntityCheck, Errors, FieldDef, Object, Operation,
+};
 
 const ABSENT: &str = "field required for entity check when updating";
 
@@ -45,6 +47,7 @@ pub(crate) fn run(checks: &[EntityCheck], view: &View<'_>, errors: &mut Errors) 
         let text = match check {
             EntityCheck::AtLeastOneOf(names) => at_least_one_of(names, view),
             EntityCheck::Conditional(conditional) => run_conditional(conditional, view, errors),
+            EntityCheck::ConditionalAtLeastOneOf(conditional) => conditional_at_least_one_of(conditional, view),
             EntityCheck::Custom(custom) => {
                 run_custom(custom, view, errors);
                 None
@@ -155,6 +158,24 @@ fn run_conditional(check: &Conditional, view: &View<'_>, errors: &mut Errors) ->
             check.if_field
         ),
     })
+}
+
+fn conditional_at_least_one_of(check: &ConditionalAtLeastOneOf, view: &View<'_>) -> Option<String> {
+    let names = &check.then_at_least_one_of;
+    if view.is_reference(&check.if_field) || names.iter().any(|name| view.is_reference(name)) {
+        return None;
+    }
+    let if_value = view.value(&check.if_field)?;
+    let if_def = (view.lookup)(&check.if_field)?;
+    check_conditioned(if_def, Some(&check.if_match), if_value, view.op).ok()?;
+    if names.iter().any(|name| view.is_set(name)) {
+        return None;
+    }
+    let text = match &check.then_err {
+        Some(text) => text.replace("%s", &quoted(names)),
+        None => format!("at least one of these fields must be non-empty: {}", quoted(names)),
+    };
+    Some(text)
 }
 
 fn run_custom(check: &CustomCheck, view: &View<'_>, errors: &mut Errors) {

@@ -119,6 +119,7 @@ mod operation;
 mod pattern;
 mod plugin;
 mod process;
+mod read_document;
 pub mod regex;
 mod response;
 mod schema;
@@ -132,7 +133,7 @@ mod validator;
 mod value;
 mod variant;
 
-pub use check::{CheckError, CheckFn, Condition, Conditional, CustomCheck, EntityCheck};
+pub use check::{CheckError, CheckFn, Condition, Conditional, ConditionalAtLeastOneOf, CustomCheck, EntityCheck};
 #[doc(hidden)]
 pub use entity::derive;
 pub use entity::{AsRecord, Choices, Entity, FieldType, record_def};
@@ -141,6 +142,7 @@ pub use operation::{Errors, Operation, TransformError};
 pub use pattern::{LuaPattern, PatternError};
 pub use plugin::{ALL_PROTOCOLS, HTTP_PROTOCOLS, PluginScopes, plugin_schema};
 pub use process::random_secret;
+pub use read_document::{DocumentError, from_document};
 pub use response::{ReadFn, ReadHook};
 pub use schema::{
     AdminExposure, CacheKeyForm, Field, FieldDef, Foreign, Kind, Object, OnDelete, Record, Schema, Storage, Unique,

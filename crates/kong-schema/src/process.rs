@@ -233,7 +233,11 @@ fn fill_record(record: &Record, members: &mut Object) {
         match members.get_mut(&field.name) {
             Some(value) => normalise(&field.def, value),
             None => {
-                members.insert(field.name.clone(), default_value(&field.def));
+                let value = match (&field.def.kind, field.def.auto && !field.def.uuid) {
+                    (Kind::String, true) => random_secret().into(),
+                    _ => default_value(&field.def),
+                };
+                members.insert(field.name.clone(), value);
             }
         }
     }

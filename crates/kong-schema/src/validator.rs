@@ -241,7 +241,8 @@ impl Validator {
                 format!("value must be greater than {bound}")
             }),
             Self::Between(low, high) => fail(number.is_some_and(|n| n < *low || n > *high), &|| {
-                format!("value should be between {low} and {high}")
+                // The original prints whole numbers.
+                format!("value should be between {} and {}", low.trunc(), high.trunc())
             }),
             Self::IsRegex => fail(text.is_some_and(|t| crate::regex::compile(t).is_err()), &|| {
                 format!("not a valid regex: {}", shown(value))
