@@ -1,9 +1,10 @@
 //! Opening the file.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use kong_datastore::{StoreError, StoreResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::SqliteOptions;
 use crate::error::explain;
@@ -34,18 +35,30 @@ pub(crate) fn create(path: &Path) -> StoreResult<()> {
 
 /// A connection with every setting that the store's promises rest on.
 pub(crate) fn open(path: &Path, options: &SqliteOptions, role: Role) -> StoreResult<Connection> {
-    try_open(path, options, role)
-        .map_err(|e| explain(e, path))
-        .and_then(|(connection, mode)| {
-            if mode.eq_ignore_ascii_case("wal") {
-                Ok(connection)
-            } else {
-                Err(StoreError::Unavailable(format!(
+    let begun = Instant::now();
+    loop {
+        match try_open(path, options, role) {
+            Ok((connection, mode)) if mode.eq_ignore_ascii_case("wal") => return Ok(connection),
+            Ok((_, mode)) => {
+                return Err(StoreError::Unavailable(format!(
                     "{} cannot be used in WAL mode (it answers {mode}): put it on a local file system",
                     path.display()
-                )))
+                )));
             }
-        })
+            // Processes that start together on a new file: SQLite does not wait for the change to WAL by itself.
+            Err(e) if is_busy(&e) && begun.elapsed() < options.busy_timeout => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(e) => return Err(explain(e, path)),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 fn try_open(path: &Path, options: &SqliteOptions, role: Role) -> rusqlite::Result<(Connection, String)> {

@@ -279,7 +279,10 @@ mod tests {
         let limit = |pages: i64| {
             let writer = writer.clone();
             async move {
-                let set = move |c: &Connection| Ok(c.pragma_update(None, "max_page_count", pages).unwrap());
+                let set = move |c: &Connection| {
+                    c.pragma_update(None, "max_page_count", pages).unwrap();
+                    Ok(())
+                };
                 writer.run(set).await.unwrap();
             }
         };

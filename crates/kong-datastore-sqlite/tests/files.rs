@@ -199,6 +199,9 @@ async fn an_unprepared_entity_is_an_error_that_says_so() {
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::NeedsMigration(_)), "{error}");
-    let orphan = store.prepare(&[schemas.children.clone()]).await.unwrap_err();
+    let orphan = store
+        .prepare(std::slice::from_ref(&schemas.children))
+        .await
+        .unwrap_err();
     assert!(orphan.to_string().contains("testkit_parents"), "{orphan}");
 }

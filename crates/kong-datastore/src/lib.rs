@@ -1,5 +1,19 @@
 //! The `Datastore` trait, its queries, pages, errors and cluster events, the in-memory store, the typed operations
 //! over any store (`dao`), and the public conformance suite (`testkit`). Names no database.
+//!
+//! ```
+//! # async fn example(schema: std::sync::Arc<kong_schema::Schema>) -> kong_datastore::StoreResult<()> {
+//! use kong_datastore::{Batch, Datastore, Key, MemoryStore, Row, RowOp};
+//!
+//! let store = MemoryStore::new();
+//! store.prepare(std::slice::from_ref(&schema)).await?;
+//! let row = Row::from_iter([("id".to_owned(), "a".into())]);
+//! let node = uuid::Uuid::new_v4();
+//! store.write(Batch::one(node, &schema, store.default_workspace(), RowOp::Insert(row))).await?;
+//! assert!(store.select(&schema, store.default_workspace(), &Key::id("a")).await?.is_some());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod apply;
 mod batch;
