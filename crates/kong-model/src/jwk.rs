@@ -17,17 +17,17 @@ pub(crate) fn check(text: &str, kid: &str) -> Result<(), String> {
     let Ok(Value::Object(jwk)) = serde_json::from_str(text) else {
         return Err("could not json decode jwk string".into());
     };
-    let shape = shape_errors(&jwk);
-    if !shape.is_empty() {
-        return Err(format!("Validation error: {}", shape.join("; ")));
-    }
     if jwk.get("kid").and_then(Value::as_str) != Some(kid) {
         return Err("kid in jwk.kid must be equal to keys.kid".into());
     }
-    if loads(&jwk) {
+    if !loads(&jwk) {
+        return Err("could not load JWK, likely not a valid key".into());
+    }
+    let shape = shape_errors(&jwk);
+    if shape.is_empty() {
         Ok(())
     } else {
-        Err("could not load JWK, likely not a valid key".into())
+        Err(format!("Validation error: {}", shape.join("; ")))
     }
 }
 

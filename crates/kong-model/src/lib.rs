@@ -20,7 +20,6 @@
 //! ```
 
 pub mod declarative;
-mod deterministic_id;
 mod entities;
 mod jwk;
 mod pem;
@@ -28,7 +27,6 @@ mod registry;
 mod route_path;
 mod route_rules;
 
-pub use deterministic_id::deterministic_id;
 pub use entities::*;
 pub use registry::{ModelError, PluginSchema, Registry, RegistryBuilder, RouterFlavor};
 pub use route_rules::ExpressionCheck;

@@ -40,10 +40,19 @@ fn write(out: &mut String, value: &Value, indent: Option<usize>) {
 
 fn write_object(out: &mut String, map: &Map<String, Value>, indent: Option<usize>) {
     let mut table = Table::open(out, indent);
+    // Errors of a list that stands in place of an object are keyed by position: those go first, without a name.
+    let mut positions = 0;
+    while let Some(value) = map.get(&(positions + 1).to_string()) {
+        table.entry(out, None, value);
+        positions += 1;
+    }
     let mut keys: Vec<&String> = map.keys().collect();
     keys.sort_unstable();
     for key in keys {
-        if let Some(value) = map.get(key) {
+        let is_written = key
+            .parse::<usize>()
+            .is_ok_and(|n| n <= positions && n.to_string() == *key);
+        if let Some(value) = map.get(key).filter(|_| !is_written) {
             table.entry(out, Some(quote_key(key)), value);
         }
     }
@@ -145,6 +154,7 @@ mod tests {
             (json!([null, "b"]), "{[2]=\"b\"}"),
             (json!({"a": "q\"\\"}), "{a=\"q\\\"\\\\\"}"),
             (json!({}), "{}"),
+            (json!({"1": "a", "3": "b", "x": "c"}), "{\"a\",[\"3\"]=\"b\",x=\"c\"}"),
         ];
         for (value, text) in rows {
             assert_eq!(compact(&value), text);

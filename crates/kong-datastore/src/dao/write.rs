@@ -267,6 +267,7 @@ impl Dao {
         stored: Option<&Row>,
     ) -> Result<Row, ErrorObject> {
         check_ttl(schema, &input)?;
+        let references = references(schema, &input);
         self.resolve_foreign(schema, &mut input).await?;
         for rule in self.rules(schema) {
             rule.before_write(
@@ -283,7 +284,12 @@ impl Dao {
         let now = (unix_now() * 1000.0).floor() / 1000.0;
         let mut row = schema.process(op, &input, stored, now).map_err(violation)?;
         match stored {
-            Some(stored) => schema.validate_update(&row, &input, stored),
+            Some(stored) => {
+                // What was sent decides whether all that a derivation needs was sent: a name is not an id.
+                let mut sent = input.clone();
+                sent.extend(references);
+                schema.validate_update(&row, &sent, stored)
+            }
             None => schema.validate(&row, op, &input),
         }
         .map_err(violation)?;
@@ -294,6 +300,14 @@ impl Dao {
         canonical_ids(schema, &mut row);
         Ok(row)
     }
+}
+
+/// References as the client wrote them.
+fn references(schema: &Schema, input: &Object) -> Object {
+    let foreign = schema.fields.iter().filter(|f| matches!(f.def.kind, Kind::Foreign(_)));
+    foreign
+        .filter_map(|field| Some((field.name.clone(), input.get(&field.name)?.clone())))
+        .collect()
 }
 
 /// The row as the store wrote it.

@@ -68,6 +68,8 @@ struct Node {
     id: String,
     /// With defaults, once complete; before that, errors found while collecting.
     entity: Object,
+    /// `_comment` and `_ignore`.
+    remarks: [Value; 2],
 }
 
 /// Checks a document and turns it into rows.
@@ -148,28 +150,27 @@ fn head(document: &mut Map<String, Value>, error: &mut DeclarativeError) -> (Str
             true
         }
     };
-    for (name, text) in take_remarks(document) {
+    for (name, text) in take_remarks(document).1 {
         error.add_unattributed(name, json!(text));
     }
     (version, transform)
 }
 
-/// Takes `_comment` and `_ignore`; answers those of the wrong type.
-fn take_remarks(members: &mut Object) -> Vec<(&'static str, &'static str)> {
+/// Members in which a person may say something.
+const REMARKS: [&str; 2] = ["_comment", "_ignore"];
+
+/// Takes `_comment` and `_ignore`; answers them, and what is wrong with them.
+fn take_remarks(members: &mut Object) -> ([Value; 2], Vec<(&'static str, &'static str)>) {
+    let remarks = REMARKS.map(|name| members.remove(name).unwrap_or_default());
+    let [comment, ignore] = &remarks;
     let mut wrong = Vec::new();
-    if members
-        .remove("_comment")
-        .is_some_and(|value| !value.is_string() && !value.is_null())
-    {
-        wrong.push(("_comment", "expected a string"));
+    if !comment.is_string() && !comment.is_null() {
+        wrong.push((REMARKS[0], "expected a string"));
     }
-    if members
-        .remove("_ignore")
-        .is_some_and(|value| !value.is_array() && !value.is_null())
-    {
-        wrong.push(("_ignore", "expected an array"));
+    if !ignore.is_array() && !ignore.is_null() {
+        wrong.push((REMARKS[1], "expected an array"));
     }
-    wrong
+    (remarks, wrong)
 }
 
 /// Whether documents may hold the entity: the view of tags is made, not loaded.
@@ -215,7 +216,8 @@ fn collect(
         }
     };
     let mut own_errors = Object::new();
-    for (name, text) in take_remarks(&mut submitted) {
+    let (remarks, wrong) = take_remarks(&mut submitted);
+    for (name, text) in wrong {
         own_errors.insert(name.to_owned(), json!(text));
     }
     let at = nodes.len();
@@ -242,6 +244,7 @@ fn collect(
         parent,
         id: String::new(),
         entity: own_errors,
+        remarks,
     });
     for (child, foreign, items) in nested {
         for (n, item) in items.into_iter().enumerate() {
@@ -277,6 +280,8 @@ fn complete(nodes: &mut [Node], at: usize, error: &mut DeclarativeError, context
     let ttl = schema.storage.ttl.then(|| input.remove("ttl")).flatten();
     let id = match input.get("id") {
         Some(Value::String(id)) => id.clone(),
+        // The parent has the list as a field of its own (`certificates.snis`): these get random ids.
+        _ if is_listed_by_parent(nodes, at) => Uuid::new_v4().to_string(),
         _ => deterministic_id(
             &schema,
             &input,
@@ -336,6 +341,16 @@ fn complete(nodes: &mut [Node], at: usize, error: &mut DeclarativeError, context
         put(&mut error.fields, &node.position, Value::Object(errors.clone()));
         add_flattened(&node.schema, shown, errors, error);
     }
+}
+
+/// Whether the entity is nested in a list that its parent's schema declares.
+fn is_listed_by_parent(nodes: &[Node], at: usize) -> bool {
+    let declares = || {
+        let node = nodes.get(at)?;
+        let (_, parent) = node.parent.as_ref()?;
+        nodes.get(*parent)?.schema.field(&node.schema.name)
+    };
+    declares().is_some()
 }
 
 /// The entity as submitted, with the reference that nesting implies where the parent was given a valid id.
@@ -526,6 +541,7 @@ fn put_named(fields: &mut Object, entity: &str, key: &str, found: Value) {
 fn finish(nodes: Vec<Node>, transform: bool, context: LoadContext<'_>) -> Result<Loaded, DeclarativeError> {
     let mut loaded = Loaded::default();
     let ids: Vec<String> = nodes.iter().map(|node| node.id.clone()).collect();
+    let parents: Vec<Arc<Schema>> = nodes.iter().map(|node| node.schema.clone()).collect();
     let order: HashMap<&str, usize> = context
         .registry
         .schemas()
@@ -541,13 +557,7 @@ fn finish(nodes: Vec<Node>, transform: bool, context: LoadContext<'_>) -> Result
         {
             node.entity.insert(field.clone(), json!({ "id": id }));
         }
-        let mut shown = node.entity.clone();
-        shown.remove("ws_id");
-        loaded
-            .shown
-            .entry(node.schema.name.clone())
-            .or_default()
-            .insert(node.id.clone(), shown);
+        show(&node, &ids, &parents, &mut loaded.shown);
         let submitted = node.submitted_with(&ids);
         if transform && let Err(failure) = node.schema.transform(&mut node.entity, &submitted, Operation::Insert) {
             put(
@@ -572,6 +582,34 @@ fn finish(nodes: Vec<Node>, transform: bool, context: LoadContext<'_>) -> Result
     rows.sort_by_key(|(schema, _)| order.get(schema.name.as_str()).copied().unwrap_or(usize::MAX));
     loaded.rows = rows;
     Ok(loaded)
+}
+
+/// Adds an entity to what the client is shown.
+fn show(node: &Node, ids: &[String], schemas: &[Arc<Schema>], shown: &mut BTreeMap<String, BTreeMap<String, Object>>) {
+    let mut entity = node.entity.clone();
+    entity.remove("ws_id");
+    if entity.get("ttl").is_some_and(Value::is_null) {
+        entity.remove("ttl");
+    }
+    // A parent that has the list as a field of its own shows it as it was written, with remarks.
+    if let Some((_, parent)) = &node.parent
+        && let (Some(id), Some(schema)) = (ids.get(*parent), schemas.get(*parent))
+        && schema.field(&node.schema.name).is_some()
+        && let Some(parent) = shown.get_mut(&schema.name).and_then(|shown| shown.get_mut(id))
+    {
+        let mut item = entity.clone();
+        item.extend(REMARKS.map(str::to_owned).into_iter().zip(node.remarks.clone()));
+        match parent.get_mut(&node.schema.name) {
+            Some(Value::Array(items)) => items.push(Value::Object(item)),
+            _ => {
+                parent.insert(node.schema.name.clone(), json!([item]));
+            }
+        }
+    }
+    shown
+        .entry(node.schema.name.clone())
+        .or_default()
+        .insert(node.id.clone(), entity);
 }
 
 impl Node {
