@@ -1,10 +1,12 @@
 //! A bare reverse proxy on one worker, to measure the engine by itself:
 //! `relay 127.0.0.1:8000 127.0.0.1:9000` relays from the first address to the second, with the header edits that every
-//! proxied request of a gateway gets.
+//! proxied request of a gateway gets. A third argument is a directory: request bodies are then read whole first, and
+//! kept there if they are large.
 #![allow(missing_docs)]
 
 use kong_http::{
-    AcceptOptions, Client, ClientConfig, Endpoint, ListenOptions, ServerConfig, Timeouts, UpstreamHead, bind, drain,
+    AcceptOptions, BufferConfig, Client, ClientConfig, Endpoint, ListenOptions, ServerConfig, Timeouts, UpstreamHead,
+    bind, buffer_body, drain,
 };
 use kong_message::{Request, Response};
 use std::cell::Cell;
@@ -21,6 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .parse::<SocketAddr>()
     };
     let (listen, upstream) = (address("127.0.0.1:8000")?, address("127.0.0.1:9000")?);
+    let buffer = arguments.next().map(|dir| {
+        Rc::new(BufferConfig {
+            memory: 8192,
+            dir: dir.into(),
+        })
+    });
     let listener = bind(listen, 1, &ListenOptions::default())?
         .into_iter()
         .next()
@@ -34,12 +42,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let options = AcceptOptions::new(0, Rc::new(ServerConfig::default()));
         let make_service = move |conn: &Rc<kong_message::ConnInfo>| {
             let peer: Rc<str> = conn.peer.ip().to_string().into();
-            let (client, endpoint, serial) = (client.clone(), endpoint.clone(), serial.clone());
+            let (client, endpoint, serial, buffer) = (client.clone(), endpoint.clone(), serial.clone(), buffer.clone());
             tower::service_fn(move |request: Request| {
-                let (client, endpoint, peer) = (client.clone(), endpoint.clone(), peer.clone());
+                let (client, endpoint, peer, buffer) = (client.clone(), endpoint.clone(), peer.clone(), buffer.clone());
                 serial.set(serial.get() + 1);
                 let serial = serial.get();
-                async move { Ok::<_, Infallible>(relay(client, endpoint, peer, request, serial).await) }
+                async move {
+                    let mut request = request;
+                    if let Some(config) = buffer {
+                        request.body = match buffer_body(std::mem::take(&mut request.body), &config).await {
+                            Ok(body) => body,
+                            Err(_) => return Ok(Response::status(400)),
+                        };
+                    }
+                    Ok::<_, Infallible>(relay(client, endpoint, peer, request, serial).await)
+                }
             })
         };
         listener.run(options, make_service, drain).await

@@ -203,6 +203,26 @@ impl HeaderBlock {
         copy(out, bytes, from, to);
     }
 
+    /// A copy without the lines of the names given.
+    pub fn clone_except(&self, names: &[HeaderKey]) -> Self {
+        let bytes = self.bytes.as_slice();
+        let mask = names.iter().fold(0u64, |mask, key| mask | key.bit());
+        let mut lines = Lines::new();
+        for line in self.lines.iter() {
+            let is_named = mask & 1 << (line.hash & 63) != 0
+                && names
+                    .iter()
+                    .any(|key| line.is_named(bytes, key.hash, key.name.as_bytes()));
+            if !is_named {
+                lines.push(*line);
+            }
+        }
+        // Room for the lines that will follow.
+        let mut copy = Buffer::with_room(bytes.len() + 512);
+        copy.extend_from_slice(bytes);
+        Self { bytes: copy, lines }
+    }
+
     fn position(&self, hash: u32, name: &[u8], from: usize) -> Option<usize> {
         let rest = self.lines.get(from..)?;
         rest.iter()
@@ -239,7 +259,7 @@ impl HeaderBlock {
         let value_at = bytes.len();
         bytes.extend_from_slice(value);
         bytes.extend_from_slice(b"\r\n");
-        // Checked without a branch per byte; repairing is the exception.
+        // Without early exit, so that it compiles to vector instructions; repairing is the exception.
         let is_clean = name
             .iter()
             .fold(true, |clean, byte| clean & NAME_BYTE[usize::from(*byte)])

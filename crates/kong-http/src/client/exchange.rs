@@ -144,6 +144,9 @@ impl<'a> Exchange<'a> {
             match poll_read(&mut self.connection.stream, cx, &mut self.input) {
                 Poll::Ready(Ok(0)) => return failed(Failure::Closed),
                 Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return failed(Failure::Closed);
+                }
                 Poll::Ready(Err(error)) => return failed(Failure::Io(error)),
                 Poll::Pending => {
                     if self.input.is_empty() {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use kong_message::{BodyError, BodyStream, Buffer};
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -190,6 +191,8 @@ impl ResponseBody {
         };
         match result {
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
+            // TLS peers often close without saying so.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(false)),
             Poll::Ready(Ok(_)) => {
                 timer.disarm();
                 self.pending = Bytes::from_owner(buffer);

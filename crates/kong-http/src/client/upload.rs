@@ -158,12 +158,13 @@ fn write_head(out: &mut Vec<u8>, head: &UpstreamHead<'_>, framing: Framing) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The target, with what would break the request line escaped: it may come from a plugin.
+/// The target as a path, with what would break the request line escaped: it may come from a plugin.
 fn write_target(out: &mut Vec<u8>, target: &[u8]) {
     let breaks = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
-    if target.is_empty() {
+    if target.first() != Some(&b'/') {
         out.push(b'/');
-    } else if !target.iter().any(breaks) {
+    }
+    if !target.iter().any(breaks) {
         out.extend_from_slice(target);
     } else {
         for byte in target {
