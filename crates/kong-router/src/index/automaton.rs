@@ -48,11 +48,10 @@ impl Automaton {
         if !(WORTHWHILE..=PATTERNS).contains(&sources.len()) {
             return None;
         }
-        let hirs: Vec<Hir> = sources
-            .iter()
-            .map(|source| regex_syntax::parse(source).map(|hir| rough(&hir)))
-            .collect::<Result<_, _>>()
-            .ok()?;
+        let mut hirs = Vec::with_capacity(sources.len());
+        for source in sources {
+            hirs.push(rough(&regex_syntax::parse(source).ok()?));
+        }
         let config = config()
             .which_captures(WhichCaptures::None)
             .match_kind(MatchKind::All)
