@@ -203,17 +203,27 @@ impl HeaderBlock {
         copy(out, bytes, from, to);
     }
 
+    /// Whether there is a line of any of these names; one pass.
+    pub fn contains_any(&self, names: &[HeaderKey]) -> bool {
+        let is_named = any_of(names, &self.bytes);
+        self.lines.iter().any(is_named)
+    }
+
+    /// Removes all lines of these names, in one pass.
+    pub fn remove_all(&mut self, names: &[HeaderKey]) {
+        let is_named = any_of(names, &self.bytes);
+        if self.lines.iter().any(&is_named) {
+            self.lines.retain(|line| !is_named(line));
+        }
+    }
+
     /// A copy without the lines of the names given.
     pub fn clone_except(&self, names: &[HeaderKey]) -> Self {
         let bytes = self.bytes.as_slice();
-        let mask = names.iter().fold(0u64, |mask, key| mask | key.bit());
+        let is_named = any_of(names, bytes);
         let mut lines = Lines::new();
         for line in self.lines.iter() {
-            let is_named = mask & 1 << (line.hash & 63) != 0
-                && names
-                    .iter()
-                    .any(|key| line.is_named(bytes, key.hash, key.name.as_bytes()));
-            if !is_named {
+            if !is_named(line) {
                 lines.push(*line);
             }
         }
@@ -294,6 +304,17 @@ impl HeaderBlock {
                 *byte = b' ';
             }
         }
+    }
+}
+
+/// Whether a line has one of the names. One bit per name keeps most lines from being compared with any.
+fn any_of<'a>(names: &'a [HeaderKey], bytes: &'a [u8]) -> impl Fn(&Line) -> bool + 'a {
+    let mask = names.iter().fold(0u64, |mask, key| mask | key.bit());
+    move |line| {
+        mask & 1 << (line.hash & 63) != 0
+            && names
+                .iter()
+                .any(|key| line.is_named(bytes, key.hash, key.name.as_bytes()))
     }
 }
 
