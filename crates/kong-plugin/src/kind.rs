@@ -82,6 +82,28 @@ pub trait TaskSpawner: Send + Sync {
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
+/// Figures of the node since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeFigures {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections open now.
+    pub active: u64,
+    /// Requests received.
+    pub requests: u64,
+    /// Requests being worked on now.
+    pub in_flight: u64,
+}
+
+/// How the node is, for metrics.
+pub trait NodeStatus: Send + Sync {
+    /// Figures of the node.
+    fn figures(&self) -> NodeFigures;
+
+    /// Whether the datastore answers.
+    fn is_store_reachable(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
+}
+
 /// What the node offers to plugin kinds and instances.
 #[derive(Clone)]
 pub struct PluginEnv {
@@ -91,6 +113,8 @@ pub struct PluginEnv {
     pub entities: Entities,
     /// Background work.
     pub tasks: Arc<dyn TaskSpawner>,
+    /// How the node is.
+    pub status: Arc<dyn NodeStatus>,
 }
 
 /// A plugin as the node knows it: its facts and how to make an instance of it. One value per node, so state that is to

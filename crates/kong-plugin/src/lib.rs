@@ -32,8 +32,8 @@ pub use exchange::{
     UpstreamTimeouts,
 };
 pub use kind::{
-    AdminHandler, AdminRequest, AdminResponse, AdminRoute, Descriptor, Instance, NodeIdentity, PluginEnv, PluginKind,
-    Surface, TaskSpawner,
+    AdminHandler, AdminRequest, AdminResponse, AdminRoute, Descriptor, Instance, NodeFigures, NodeIdentity, NodeStatus,
+    PluginEnv, PluginKind, Surface, TaskSpawner,
 };
 pub use local_response::{LocalBody, LocalResponse};
 pub use phase::Phases;

@@ -34,9 +34,9 @@ use uuid::Uuid;
 use crate::exchange::BufferBody;
 use crate::pipeline::{self, Flow};
 use crate::{
-    Action, Client, Entities, Exchange, Instance, LocalBody, LocalResponse, NodeIdentity, Phases, Plan, PlanEntry,
-    Plugin, PluginEnv, PluginError, PluginKind, Selected, Source, StreamExchange, TaskSpawner, Timings,
-    UpstreamRequest, UpstreamTimeouts,
+    Action, AdminRequest, AdminResponse, Client, Entities, Exchange, Instance, LocalBody, LocalResponse, NodeFigures,
+    NodeIdentity, NodeStatus, Phases, Plan, PlanEntry, Plugin, PluginEnv, PluginError, PluginKind, Selected, Source,
+    StreamExchange, TaskSpawner, Timings, UpstreamRequest, UpstreamTimeouts,
 };
 
 /// Id of the route that test exchanges matched.
@@ -72,6 +72,24 @@ impl TaskSpawner for Threads {
 
     fn shutdown(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(std::future::pending())
+    }
+}
+
+/// A node that has served one request.
+struct Healthy;
+
+impl NodeStatus for Healthy {
+    fn figures(&self) -> NodeFigures {
+        NodeFigures {
+            accepted: 1,
+            active: 1,
+            requests: 1,
+            in_flight: 0,
+        }
+    }
+
+    fn is_store_reachable(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(std::future::ready(true))
     }
 }
 
@@ -133,6 +151,7 @@ impl TestNode {
             node: Arc::new(node),
             entities: Entities::new(cache, registry.schemas().iter().cloned()),
             tasks: Arc::new(Threads),
+            status: Arc::new(Healthy),
         };
         for kind in &kinds {
             kind.init(&env);
@@ -149,6 +168,37 @@ impl TestNode {
     /// What the node offers to plugins.
     pub fn env(&self) -> &PluginEnv {
         &self.env
+    }
+
+    /// Calls a route that a plugin added; `path` without its query.
+    ///
+    /// # Panics
+    /// When no plugin added it.
+    pub fn admin(&self, method: &str, path: &str) -> AdminResponse {
+        let segments: Vec<&str> = path.split('/').collect();
+        for route in self.kinds.iter().flat_map(|kind| kind.routes(&self.env)) {
+            let template: Vec<&str> = route.path.split('/').collect();
+            let is_parameter = |part: &str| part.starts_with('{');
+            let fits = template.len() == segments.len()
+                && template
+                    .iter()
+                    .zip(&segments)
+                    .all(|(part, segment)| is_parameter(part) || part == segment);
+            if route.method == method && fits {
+                let parameters = template.iter().zip(&segments).filter(|(part, _)| is_parameter(part));
+                return block_on((route.handler)(AdminRequest {
+                    method: method.to_owned(),
+                    parameters: parameters.map(|(_, segment)| (*segment).to_owned()).collect(),
+                    arguments: Object::new(),
+                }));
+            }
+        }
+        panic!("no plugin added {method} {path}")
+    }
+
+    /// Tells the kinds of their instances, as a node does after every change.
+    pub fn configure(&self, plugin: &str, instances: &[Instance]) {
+        self.kind(plugin).configure(instances, &self.env);
     }
 
     /// Every schema of the node.

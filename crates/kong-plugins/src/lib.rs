@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod log;
+pub mod observe;
 pub mod security;
 pub mod traffic;
 pub mod transform;
@@ -41,6 +42,7 @@ pub fn built() -> Vec<Arc<dyn PluginKind>> {
         kind::<log::FileLog>(),
         kind::<security::IpRestriction>(),
         kind::<auth::KeyAuth>(),
+        kind::<observe::Prometheus>(),
         kind::<traffic::RateLimiting>(),
         kind::<traffic::Redirect>(),
         kind::<security::RequestSizeLimiting>(),

@@ -1,0 +1,5 @@
+//! What can be seen from outside.
+
+pub mod prometheus;
+
+pub use prometheus::Prometheus;
