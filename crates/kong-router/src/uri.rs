@@ -166,8 +166,7 @@ impl PathHandling {
 }
 
 /// The path for the upstream, escaped. `request_path` is normalised; `stripped` is what
-/// [`Match::matched_path`](crate::Match::matched_path) gave if the route has `strip_path`, as in
-/// [`stripped_path`].
+/// [`Match::matched_path`](crate::Match::matched_path) gave if the route has `strip_path`.
 ///
 /// ```
 /// use kong_router::uri::{PathHandling, StrippedPath, upstream_path};
