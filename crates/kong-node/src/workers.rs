@@ -113,7 +113,7 @@ async fn serve(plan: WorkerPlan, report: &std_mpsc::Sender<Result<(), String>>) 
         tokio::task::spawn_local(flush_regularly(log));
     }
     let gateway = Gateway::detached(worker);
-    let mut draining = drain.clone();
+    let draining = drain.clone();
     tokio::task::spawn_local(async move {
         while let Some(job) = jobs.recv().await {
             tokio::task::spawn_local(service::serve(gateway.clone(), job, index));

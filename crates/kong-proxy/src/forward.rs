@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
-use kong_message::HeaderBlock;
+use kong_message::{HeaderBlock, HeaderKey};
 use kong_plugin::Exchange;
+use smallvec::SmallVec;
 
 use crate::response_head::Decimal;
 use crate::settings::ProxySettings;
@@ -14,39 +15,42 @@ use crate::settings::ProxySettings;
 /// What plugins may not change of the forwarding headers: computed before `access`.
 pub(crate) struct Forwarding {
     /// `X-Forwarded-Proto`, which also decides about HTTPS enforcement.
-    pub(crate) proto: Vec<u8>,
+    pub(crate) proto: Inline,
     /// `X-Forwarded-Host`; empty: not sent.
-    pub(crate) host: Vec<u8>,
-    port: Vec<u8>,
-    path: Vec<u8>,
+    pub(crate) host: Inline,
+    port: Inline,
+    /// `X-Forwarded-Path` of a trusted peer; else it follows from the target, which nothing changes.
+    path: Option<Inline>,
     /// `X-Forwarded-Prefix` of a trusted peer.
-    prefix: Option<Vec<u8>>,
+    prefix: Option<Inline>,
 }
 
 impl Forwarding {
     pub(crate) fn of(exchange: &Exchange) -> Self {
         let headers = &exchange.head.headers;
         let trusted = |name: &str| match exchange.client.is_trusted {
-            true => headers.get(name).map(<[u8]>::to_vec),
+            true => headers.get(name).map(Inline::from_slice),
             false => None,
         };
         Forwarding {
-            proto: trusted("x-forwarded-proto").unwrap_or_else(|| exchange.scheme.as_bytes().to_vec()),
+            proto: trusted("x-forwarded-proto").unwrap_or_else(|| Inline::from_slice(exchange.scheme.as_bytes())),
             host: trusted("x-forwarded-host").unwrap_or_else(|| bare_host(exchange.head.host())),
             port: trusted("x-forwarded-port")
-                .unwrap_or_else(|| Decimal::new(exchange.host_port.into()).as_bytes().to_vec()),
-            path: trusted("x-forwarded-path").unwrap_or_else(|| match exchange.head.path() {
-                b"" => b"/".to_vec(),
-                path => path.to_vec(),
-            }),
+                .unwrap_or_else(|| Inline::from_slice(Decimal::new(exchange.host_port.into()).as_bytes())),
+            path: trusted("x-forwarded-path"),
             prefix: trusted("x-forwarded-prefix"),
         }
     }
 }
 
+/// A short value without an allocation.
+pub(crate) type Inline = SmallVec<[u8; 48]>;
+
 /// Host without port and trailing dot, lower case; `kong` when the request has none (HTTP/1.0).
-pub(crate) fn bare_host(host: Option<&[u8]>) -> Vec<u8> {
-    let Some(host) = host else { return b"kong".to_vec() };
+pub(crate) fn bare_host(host: Option<&[u8]>) -> Inline {
+    let Some(host) = host else {
+        return Inline::from_slice(b"kong");
+    };
     let name = match host.first() {
         Some(b'[') => host
             .iter()
@@ -55,7 +59,9 @@ pub(crate) fn bare_host(host: Option<&[u8]>) -> Vec<u8> {
             .unwrap_or(host),
         _ => host.split(|b| *b == b':').next().unwrap_or_default(),
     };
-    name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()
+    let mut name = Inline::from_slice(name.strip_suffix(b".").unwrap_or(name));
+    name.make_ascii_lowercase();
+    name
 }
 
 /// Whether the client asks for a WebSocket.
@@ -65,6 +71,33 @@ pub(crate) fn is_websocket_upgrade(headers: &HeaderBlock) -> bool {
         .is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
 }
 
+/// What the proxy itself decides about: left out of the copy, and written anew where it is sent at all. `Host`,
+/// `Connection` and the framing are written by the client.
+const OWN: &[HeaderKey] = &[
+    HeaderKey::new("connection"),
+    HeaderKey::new("expect"),
+    HeaderKey::new("keep-alive"),
+    HeaderKey::new("proxy"),
+    HeaderKey::new("proxy-connection"),
+    HeaderKey::new("te"),
+    HeaderKey::new("upgrade"),
+    HeaderKey::new("via"),
+    HeaderKey::new("x-forwarded-for"),
+    HeaderKey::new("x-forwarded-host"),
+    HeaderKey::new("x-forwarded-path"),
+    HeaderKey::new("x-forwarded-port"),
+    HeaderKey::new("x-forwarded-prefix"),
+    HeaderKey::new("x-forwarded-proto"),
+    HeaderKey::new("x-real-ip"),
+    HeaderKey::new("x-kong-request-id"),
+];
+
+/// As [`OWN`] where the client's request id passes.
+const OWN_BUT_REQUEST_ID: &[HeaderKey] = match OWN.split_last() {
+    Some((_, rest)) => rest,
+    None => OWN,
+};
+
 /// The header lines for the upstream, without `Host`, `Connection`, `Upgrade` and the framing, which the client writes.
 pub(crate) fn upstream_headers(
     exchange: &Exchange,
@@ -72,33 +105,20 @@ pub(crate) fn upstream_headers(
     stripped_prefix: Option<&[u8]>,
     settings: &ProxySettings,
 ) -> HeaderBlock {
-    let mut headers = exchange.head.headers.clone();
-    let is_upgrade = is_websocket_upgrade(&headers);
-    remove_listed(&mut headers, is_upgrade);
-    for name in [
-        "keep-alive",
-        "expect",
-        "proxy",
-        "proxy-connection",
-        "upgrade",
-        "connection",
-    ] {
-        headers.remove(name);
-    }
-    if headers.contains("te") {
-        let has_trailers = headers.get_all("te").any(|te| {
-            te.split(|b| *b == b',')
-                .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"))
-        });
-        if has_trailers {
-            headers.set("TE", "trailers");
-        } else {
-            headers.remove("te");
-        }
+    let received = &exchange.head.headers;
+    let sends_id = settings.headers.upstream_request_id;
+    let mut headers = received.clone_except(if sends_id { OWN } else { OWN_BUT_REQUEST_ID });
+    remove_listed(received, &mut headers);
+    let has_trailers = received.get_all("te").any(|te| {
+        te.split(|b| *b == b',')
+            .any(|t| t.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    });
+    if has_trailers {
+        headers.append("TE", "trailers");
     }
 
-    let mut value = Vec::with_capacity(64);
-    if let Some(via) = headers.get("via") {
+    let mut value = Inline::new();
+    if let Some(via) = received.get("via") {
         value.extend_from_slice(via);
         value.extend_from_slice(b", ");
     }
@@ -109,10 +129,10 @@ pub(crate) fn upstream_headers(
         value.push(b' ');
     }
     value.extend_from_slice(exchange.node.server_token.as_bytes());
-    headers.set("Via", &value);
+    headers.append("Via", &value);
 
     value.clear();
-    match headers.get("x-forwarded-for") {
+    match received.get("x-forwarded-for") {
         Some(client) => {
             value.extend_from_slice(client);
             value.extend_from_slice(b", ");
@@ -120,19 +140,33 @@ pub(crate) fn upstream_headers(
         }
         None => push_address(&mut value, exchange.client.ip),
     }
-    headers.set("X-Forwarded-For", &value);
-    set_or_remove(&mut headers, "X-Forwarded-Proto", &forwarding.proto);
-    set_or_remove(&mut headers, "X-Forwarded-Host", &forwarding.host);
-    set_or_remove(&mut headers, "X-Forwarded-Port", &forwarding.port);
-    set_or_remove(&mut headers, "X-Forwarded-Path", &forwarding.path);
-    let prefix = forwarding.prefix.as_deref().or(stripped_prefix).unwrap_or_default();
-    set_or_remove(&mut headers, "X-Forwarded-Prefix", prefix);
-
+    headers.append("X-Forwarded-For", &value);
+    let mut append = |name: &str, value: &[u8]| {
+        // An empty computed value means that the header is not sent.
+        if !value.is_empty() {
+            headers.append(name, value);
+        }
+    };
+    append("X-Forwarded-Proto", &forwarding.proto);
+    append("X-Forwarded-Host", &forwarding.host);
+    append("X-Forwarded-Port", &forwarding.port);
+    append(
+        "X-Forwarded-Path",
+        match (&forwarding.path, exchange.head.path()) {
+            (Some(path), _) => path,
+            (None, b"") => b"/",
+            (None, path) => path,
+        },
+    );
+    append(
+        "X-Forwarded-Prefix",
+        forwarding.prefix.as_deref().or(stripped_prefix).unwrap_or_default(),
+    );
     value.clear();
     push_address(&mut value, exchange.client.ip);
-    headers.set("X-Real-IP", &value);
-    if settings.headers.upstream_request_id {
-        headers.set("X-Kong-Request-Id", exchange.id);
+    append("X-Real-IP", &value);
+    if sends_id {
+        append("X-Kong-Request-Id", &exchange.id);
     }
     headers
 }
@@ -147,38 +181,32 @@ pub(crate) fn lists_content_length(headers: &HeaderBlock) -> bool {
 }
 
 /// Removes what the client's `Connection` lists.
-fn remove_listed(headers: &mut HeaderBlock, is_upgrade: bool) {
-    let Some(first) = headers.get("connection") else { return };
+fn remove_listed(received: &HeaderBlock, headers: &mut HeaderBlock) {
+    let Some(first) = received.get("connection") else {
+        return;
+    };
     if [&b"keep-alive"[..], b"close", b"upgrade"]
         .iter()
         .any(|word| first.eq_ignore_ascii_case(word))
     {
         return;
     }
-    let listed: Vec<String> = headers
+    for token in received
         .get_all("connection")
         .flat_map(|line| line.split(|b| *b == b','))
-        .map(|token| String::from_utf8_lossy(token.trim_ascii()).into_owned())
-        .collect();
-    for name in listed {
-        let is_word = ["close", "keep-alive"]
+    {
+        let name = String::from_utf8_lossy(token.trim_ascii());
+        // `close` and `keep-alive` are words here, not names: a header called `Close` passes.
+        if !["close", "keep-alive"]
             .iter()
-            .any(|word| name.eq_ignore_ascii_case(word));
-        if !is_word && !(is_upgrade && name.eq_ignore_ascii_case("upgrade")) {
+            .any(|word| name.eq_ignore_ascii_case(word))
+        {
             headers.remove(&name);
         }
     }
 }
 
-fn set_or_remove(headers: &mut HeaderBlock, name: &'static str, value: &[u8]) {
-    if value.is_empty() {
-        headers.remove(name);
-    } else {
-        headers.set(name, value);
-    }
-}
-
-fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+fn push_address(out: &mut Inline, address: IpAddr) {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             for (n, octet) in v4.octets().into_iter().enumerate() {
@@ -207,7 +235,7 @@ mod tests {
             (Some(b"a:b"), b"a"),
         ];
         for (host, expected) in rows {
-            assert_eq!(bare_host(host), expected, "{host:?}");
+            assert_eq!(bare_host(host).as_slice(), expected, "{host:?}");
         }
     }
 }

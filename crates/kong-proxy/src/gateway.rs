@@ -225,7 +225,7 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
     response_head::finish(exchange, &settings, is_proxied);
 
     // `body_filter` on each chunk, then the response leaves; `log` runs when it is over.
-    let head = exchange.response.clone().unwrap_or_else(|| ResponseHead::new(500));
+    let head = sent_head(exchange);
     let body = std::mem::take(&mut exchange.response_body);
     let read = exchange.upstream.as_ref().map(|upstream| upstream.timeouts);
     let filters = tunnel.is_none() && pipeline::has_phase(exchange, Phases::BODY_FILTER);
@@ -238,6 +238,19 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
         tunnel.into_upgrade(timeouts.read, timeouts.write).attach(&mut response);
     }
     response
+}
+
+/// The head to send. Only the log phase still wants the headers afterwards; the access log makes do with the status.
+fn sent_head(exchange: &mut Exchange) -> ResponseHead {
+    let is_wanted = pipeline::has_phase(exchange, Phases::LOG) || pipeline::has_phase(exchange, Phases::BODY_FILTER);
+    if is_wanted {
+        return exchange.response.clone().unwrap_or_else(|| ResponseHead::new(500));
+    }
+    let status = exchange.status().unwrap_or(500);
+    exchange
+        .response
+        .replace(ResponseHead::new(status))
+        .unwrap_or_else(|| ResponseHead::new(status))
 }
 
 fn finish(flight: InFlight, head: ResponseHead, body: Body) -> Response {
@@ -371,7 +384,7 @@ fn upstream_request(
 
 /// Refuses plaintext where only HTTPS is allowed, and what is not gRPC on gRPC routes (routing.md §8, §9).
 fn refuse_protocol(entry: &RouteEntry, exchange: &Exchange, forwarding: &Forwarding) -> Option<Outcome> {
-    if entry.is_https_only && forwarding.proto != b"https" {
+    if entry.is_https_only && forwarding.proto.as_slice() != b"https" {
         let status = entry.route.https_redirect_status_code;
         if status == 426 {
             let response = LocalResponse::error(426, "Please use HTTPS protocol")

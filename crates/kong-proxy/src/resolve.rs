@@ -1,123 +1,131 @@
-//! Names of services to addresses, per worker.
+//! Names of services to addresses, per worker (upstream.md §13).
 //!
-//! A name is looked up once per [`Resolver::TTL`] by one request; others that need it meanwhile use the old answer, if
-//! there is one, or wait for the same look-up.
+//! A name is looked up by one request, others that need it meanwhile wait for the same look-up. An expired answer is
+//! used while it is refreshed in the background.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kong_balancer::{Answer, Record, RecordKind, Resolve, ResolveError};
 use tokio::sync::Semaphore;
 
-/// Why a name has no address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ResolveError {
-    /// The name does not exist, or has no address.
-    NotFound,
-    /// The look-up failed: time-out, refused, server failure.
-    Failed(String),
-}
+use crate::dns::DnsSettings;
 
-/// Looks names up. The system's resolver by default; a test or an embedder may bring its own.
-pub trait Lookup {
-    /// Addresses of a name, in order of preference, without a cache.
-    fn lookup<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ResolveError>> + 'a>>;
-}
-
-/// The system's resolver (`getaddrinfo`, so the hosts file and the search list count), on a helper thread.
-pub struct SystemLookup;
-
-impl Lookup for SystemLookup {
-    fn lookup<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ResolveError>> + 'a>> {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await.map_err(classify)?;
-            let mut addresses: Vec<IpAddr> = Vec::new();
-            for address in found.map(|address| address.ip()) {
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-            }
-            // A before AAAA, as the default `dns_order` has it.
-            addresses.sort_by_key(IpAddr::is_ipv6);
-            if addresses.iter().any(IpAddr::is_ipv4) {
-                addresses.retain(IpAddr::is_ipv4);
-            }
-            if addresses.is_empty() {
-                Err(ResolveError::NotFound)
-            } else {
-                Ok(addresses)
-            }
-        })
-    }
-}
-
-fn classify(error: io::Error) -> ResolveError {
-    let text = error.to_string();
-    // `getaddrinfo` has no portable error kinds; these are the texts of EAI_NONAME and EAI_NODATA.
-    if text.contains("not known") || text.contains("No address associated") {
-        ResolveError::NotFound
-    } else {
-        ResolveError::Failed(text)
-    }
+/// A remembered answer.
+#[derive(Clone)]
+struct Remembered {
+    answer: Result<Rc<Answer>, ResolveError>,
+    fresh_until: Instant,
+    usable_until: Instant,
 }
 
 struct Entry {
-    answer: RefCell<Option<(Result<Rc<[IpAddr]>, ResolveError>, Instant)>>,
+    remembered: RefCell<Option<Remembered>>,
     next: Cell<usize>,
     looking: Semaphore,
 }
 
-/// See the module.
+/// See the module. Use inside a `LocalSet`.
 pub struct Resolver {
-    lookup: Box<dyn Lookup>,
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    lookup: Arc<dyn Resolve>,
+    settings: DnsSettings,
     entries: RefCell<HashMap<String, Rc<Entry>>>,
 }
 
-impl Resolver {
-    /// How long an answer is used.
-    pub const TTL: Duration = Duration::from_secs(10);
-    /// How long a failure is used.
-    pub const ERROR_TTL: Duration = Duration::from_secs(1);
-    /// Most names remembered.
-    const CAPACITY: usize = 10_000;
+/// An address of a name, and the port of an SRV record.
+pub type Found = (IpAddr, Option<u16>);
 
+impl Resolver {
     /// A resolver without answers.
-    pub fn new(lookup: Box<dyn Lookup>) -> Self {
+    pub fn new(lookup: Arc<dyn Resolve>, settings: DnsSettings) -> Self {
         Resolver {
-            lookup,
-            entries: RefCell::default(),
+            shared: Rc::new(Shared {
+                lookup,
+                settings,
+                entries: RefCell::default(),
+            }),
         }
     }
 
     /// An address of the name; several are used in turn.
-    pub async fn resolve(&self, name: &str) -> Result<IpAddr, ResolveError> {
-        let entry = self.entry(name);
-        if let Some((answer, is_fresh)) = entry.answer(Instant::now())
-            && (is_fresh || answer.is_ok() && entry.looking.available_permits() == 0)
-        {
-            return entry.pick(answer);
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub async fn resolve(&self, name: &str) -> Result<Found, ResolveError> {
+        let entry = self.shared.entry(name);
+        let now = Instant::now();
+        if let Some(remembered) = entry.remembered() {
+            if now < remembered.fresh_until {
+                return entry.pick(&remembered.answer);
+            }
+            if now < remembered.usable_until {
+                self.refresh(name, &entry);
+                return entry.pick(&remembered.answer);
+            }
         }
         // The semaphore is never closed.
         let Ok(_permit) = entry.looking.acquire().await else {
-            return Err(ResolveError::NotFound);
+            return Err(ResolveError::Failed("closed".to_owned()));
         };
-        if let Some((answer, true)) = entry.answer(Instant::now()) {
-            return entry.pick(answer);
+        if let Some(remembered) = entry.remembered()
+            && Instant::now() < remembered.fresh_until
+        {
+            return entry.pick(&remembered.answer);
         }
-        let answer = self.lookup.lookup(name).await.map(Rc::from);
-        if let (Err(ResolveError::Failed(_)), Some((Ok(stale), _))) = (&answer, entry.answer(Instant::now())) {
-            // The name server is down: what was right a moment ago is the best guess.
-            entry.store(Ok(stale.clone()), Self::ERROR_TTL);
-            return entry.pick(Ok(stale));
+        let answer = self.shared.ask(name, &entry).await;
+        entry.pick(&answer)
+    }
+
+    /// Looks the name up in the background, unless somebody does already.
+    fn refresh(&self, name: &str, entry: &Rc<Entry>) {
+        if entry.looking.available_permits() == 0 {
+            return;
         }
-        let ttl = if answer.is_ok() { Self::TTL } else { Self::ERROR_TTL };
-        entry.store(answer.clone(), ttl);
-        entry.pick(answer)
+        let (shared, name, entry) = (self.shared.clone(), name.to_owned(), entry.clone());
+        tokio::task::spawn_local(async move {
+            if let Ok(_permit) = entry.looking.try_acquire() {
+                shared.ask(&name, &entry).await.ok();
+            }
+        });
+    }
+}
+
+impl Shared {
+    async fn ask(&self, name: &str, entry: &Entry) -> Result<Rc<Answer>, ResolveError> {
+        let answer = self.lookup.resolve(name).await.map(Rc::new);
+        let now = Instant::now();
+        let settings = &self.settings;
+        let (ttl, stale) = match &answer {
+            Ok(answer) => (answer.ttl, settings.stale_ttl),
+            Err(ResolveError::NotFound(_)) => (settings.not_found_ttl, Duration::ZERO),
+            Err(ResolveError::Failed(_)) => (settings.error_ttl, Duration::ZERO),
+        };
+        // What was right a moment ago is a better guess than a failure; it is asked for again soon.
+        if answer.is_err()
+            && let Some(old) = entry.remembered()
+            && old.answer.is_ok()
+            && now < old.usable_until
+        {
+            entry.remembered.replace(Some(Remembered {
+                fresh_until: (now + settings.error_ttl).min(old.usable_until),
+                ..old.clone()
+            }));
+            return old.answer;
+        }
+        entry.remembered.replace(Some(Remembered {
+            answer: answer.clone(),
+            fresh_until: now + ttl,
+            usable_until: now + ttl + stale,
+        }));
+        answer
     }
 
     fn entry(&self, name: &str) -> Rc<Entry> {
@@ -125,11 +133,11 @@ impl Resolver {
         if let Some(entry) = entries.get(name) {
             return entry.clone();
         }
-        if entries.len() >= Self::CAPACITY {
+        if entries.len() >= self.settings.cache_size.max(1) {
             entries.clear();
         }
         let entry = Rc::new(Entry {
-            answer: RefCell::new(None),
+            remembered: RefCell::new(None),
             next: Cell::new(0),
             looking: Semaphore::new(1),
         });
@@ -139,63 +147,121 @@ impl Resolver {
 }
 
 impl Entry {
-    /// The remembered answer and whether it is fresh.
-    fn answer(&self, now: Instant) -> Option<(Result<Rc<[IpAddr]>, ResolveError>, bool)> {
-        self.answer
-            .borrow()
-            .as_ref()
-            .map(|(answer, until)| (answer.clone(), now < *until))
+    fn remembered(&self) -> Option<Remembered> {
+        self.remembered.borrow().clone()
     }
 
-    fn store(&self, answer: Result<Rc<[IpAddr]>, ResolveError>, ttl: Duration) {
-        *self.answer.borrow_mut() = Some((answer, Instant::now() + ttl));
+    fn pick(&self, answer: &Result<Rc<Answer>, ResolveError>) -> Result<Found, ResolveError> {
+        let answer = answer.as_ref().map_err(Clone::clone)?;
+        let turn = self.next.get();
+        self.next.set(turn.wrapping_add(1));
+        in_turn(answer, turn)
+            .map(|record| (record.ip, record.port))
+            .ok_or_else(|| ResolveError::NotFound("dns client error: 101 empty record received".to_owned()))
     }
+}
 
-    fn pick(&self, answer: Result<Rc<[IpAddr]>, ResolveError>) -> Result<IpAddr, ResolveError> {
-        let addresses = answer?;
-        let n = self.next.get();
-        self.next.set(n.wrapping_add(1));
-        n.checked_rem(addresses.len())
-            .and_then(|n| addresses.get(n))
-            .copied()
-            .ok_or(ResolveError::NotFound)
+/// Plain addresses one after the other, SRV records by their weights.
+fn in_turn(answer: &Answer, turn: usize) -> Option<&Record> {
+    let records = &answer.records;
+    if answer.kind != RecordKind::Srv {
+        return records.get(turn.checked_rem(records.len())?);
     }
+    let weight = |record: &Record| record.weight.unwrap_or(1) as usize;
+    let mut left = turn.checked_rem(records.iter().map(weight).sum())?;
+    records.iter().find(|record| {
+        let is_it = left < weight(record);
+        left = left.saturating_sub(weight(record));
+        is_it
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kong_balancer::Resolving;
+    use tokio::task::LocalSet;
+
     use super::*;
 
-    struct Counting(Rc<Cell<usize>>);
+    struct Counting(Arc<AtomicUsize>);
 
-    impl Lookup for Counting {
-        fn lookup<'a>(
-            &'a self,
-            name: &'a str,
-        ) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, ResolveError>> + 'a>> {
-            self.0.set(self.0.get() + 1);
+    impl Resolve for Counting {
+        fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+            let count = self.0.fetch_add(1, Ordering::Relaxed);
             Box::pin(async move {
                 tokio::task::yield_now().await;
-                match name {
-                    "two" => Ok(vec!["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]),
-                    _ => Err(ResolveError::NotFound),
-                }
+                let record = |last, port, weight| Record {
+                    port,
+                    weight,
+                    ..Record::address([10, 0, 0, last].into())
+                };
+                let (kind, ttl, records) = match name {
+                    "two" => (RecordKind::A, 60, vec![record(1, None, None), record(2, None, None)]),
+                    "short" if count == 0 => (RecordKind::A, 0, vec![record(1, None, None)]),
+                    "service" => (
+                        RecordKind::Srv,
+                        60,
+                        vec![record(1, Some(81), Some(2)), record(2, None, Some(1))],
+                    ),
+                    "short" => return Err(ResolveError::Failed("server failure".into())),
+                    _ => return Err(ResolveError::NotFound("name error".into())),
+                };
+                Ok(Answer {
+                    kind,
+                    records,
+                    ttl: Duration::from_secs(ttl),
+                })
             })
         }
     }
 
+    fn resolver() -> (Resolver, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        let resolver = Resolver::new(Arc::new(Counting(count.clone())), DnsSettings::default());
+        (resolver, count)
+    }
+
     #[tokio::test]
     async fn one_lookup_serves_many_and_addresses_take_turns() {
-        let count = Rc::new(Cell::new(0));
-        let resolver = Resolver::new(Box::new(Counting(count.clone())));
+        let (resolver, count) = resolver();
         let (a, b) = tokio::join!(resolver.resolve("two"), resolver.resolve("two"));
         assert_eq!(
-            (a.unwrap().to_string(), b.unwrap().to_string()),
+            (a.unwrap().0.to_string(), b.unwrap().0.to_string()),
             ("10.0.0.1".into(), "10.0.0.2".into())
         );
-        assert_eq!(resolver.resolve("none").await, Err(ResolveError::NotFound));
-        assert_eq!(resolver.resolve("none").await, Err(ResolveError::NotFound));
-        assert_eq!(count.get(), 2);
+        for _ in 0..2 {
+            assert!(matches!(resolver.resolve("none").await, Err(ResolveError::NotFound(_))));
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn services_are_chosen_by_weight_and_bring_their_port() {
+        let (resolver, _) = resolver();
+        let mut ports = Vec::new();
+        for _ in 0..6 {
+            ports.push(resolver.resolve("service").await.unwrap().1);
+        }
+        assert_eq!(ports, [Some(81), Some(81), None, Some(81), Some(81), None]);
+    }
+
+    #[tokio::test]
+    async fn an_expired_answer_is_used_while_it_cannot_be_refreshed() {
+        LocalSet::new()
+            .run_until(async {
+                let (resolver, count) = resolver();
+                for _ in 0..3 {
+                    assert_eq!(resolver.resolve("short").await.unwrap().0.to_string(), "10.0.0.1");
+                    for _ in 0..10 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                // Once at first, once in the background; the failure is remembered for a moment.
+                assert_eq!(count.load(Ordering::Relaxed), 2);
+            })
+            .await;
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! On the request path: edits are an overlay of the received head, numbers are formatted without allocation.
 
-use kong_message::{Body, HeaderBlock, ResponseHead};
+use kong_message::{Body, HeaderBlock, HeaderKey, ResponseHead};
 use kong_plugin::{Exchange, Source};
+use smallvec::SmallVec;
 
 use crate::error_page::stock_page;
 use crate::settings::ProxySettings;
@@ -34,6 +35,20 @@ impl Decimal {
     }
 }
 
+const HOP_BY_HOP: &[HeaderKey] = &[
+    HeaderKey::new("connection"),
+    HeaderKey::new("keep-alive"),
+    HeaderKey::new("proxy-connection"),
+];
+
+/// What the gateway says about itself. Most responses have none of them yet, so that ours can simply be appended.
+const OURS: &[HeaderKey] = &[
+    HeaderKey::new("x-kong-proxy-latency"),
+    HeaderKey::new("x-kong-request-id"),
+    HeaderKey::new("x-kong-response-latency"),
+    HeaderKey::new("x-kong-upstream-latency"),
+];
+
 /// Removes from an upstream's response what concerns only the hop behind it.
 pub(crate) fn strip_hop_by_hop(head: &mut ResponseHead, keeps_trailer: bool, negotiated_upgrade: Option<&str>) {
     let headers = &mut head.headers;
@@ -60,9 +75,7 @@ pub(crate) fn strip_hop_by_hop(head: &mut ResponseHead, keeps_trailer: bool, neg
             headers.remove(&name);
         }
     }
-    for name in ["connection", "keep-alive", "proxy-connection"] {
-        headers.remove(name);
-    }
+    headers.remove_all(HOP_BY_HOP);
     if let Some(upgrade) = headers.get_str("upgrade")
         && negotiated_upgrade.is_none_or(|negotiated| !upgrade.eq_ignore_ascii_case(negotiated))
     {
@@ -105,22 +118,35 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
         .is_some_and(|upstream| upstream.scheme.starts_with("grpc"));
     let token = exchange.node.server_token;
     let is_stock_redirect = is_stock_redirect(exchange);
+    let waited = exchange
+        .timings
+        .peer_chosen
+        .map(|chosen| u64::try_from(chosen.elapsed().as_millis()).unwrap_or(u64::MAX));
     let Some(head) = &mut exchange.response else { return };
     let tokens = &settings.headers;
     let headers = &mut head.headers;
     add_charset(headers, settings, is_stock_redirect);
+    let is_taken = headers.contains_any(OURS);
+    let put = |headers: &mut HeaderBlock, name: &str, value: &[u8]| {
+        if is_taken {
+            headers.set(name, value);
+        } else {
+            headers.append(name, value);
+        }
+    };
     if is_proxied {
         if tokens.server && !headers.contains("server") {
             headers.append("Server", token);
         }
         if tokens.upstream_latency
-            && let Some(latency) = latencies.upstream
+            // A failed upstream has a latency too: how long it was waited for.
+            && let Some(latency) = latencies.upstream.or(waited)
         {
-            headers.set("X-Kong-Upstream-Latency", Decimal::new(latency).as_bytes());
+            put(headers, "X-Kong-Upstream-Latency", Decimal::new(latency).as_bytes());
         }
         if tokens.proxy_latency {
             let latency = latencies.proxy.unwrap_or(latencies.total);
-            headers.set("X-Kong-Proxy-Latency", Decimal::new(latency).as_bytes());
+            put(headers, "X-Kong-Proxy-Latency", Decimal::new(latency).as_bytes());
         }
         if tokens.via {
             let version = if is_grpc { "2 " } else { "1.1 " };
@@ -128,7 +154,11 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
         }
     } else {
         if tokens.response_latency {
-            headers.set("X-Kong-Response-Latency", Decimal::new(latencies.total).as_bytes());
+            put(
+                headers,
+                "X-Kong-Response-Latency",
+                Decimal::new(latencies.total).as_bytes(),
+            );
         }
         let is_via_ours = tokens.via && headers.get("via").is_some_and(|via| via == token.as_bytes());
         if tokens.server && !is_via_ours {
@@ -138,7 +168,7 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
         }
     }
     if tokens.request_id {
-        headers.set("X-Kong-Request-Id", id);
+        put(headers, "X-Kong-Request-Id", &id);
     }
     if debug {
         add_debug(exchange);
@@ -147,7 +177,7 @@ pub(crate) fn finish(exchange: &mut Exchange, settings: &ProxySettings, is_proxi
 
 /// Appends an element to a comma-separated header.
 fn append_to_list(headers: &mut HeaderBlock, name: &'static str, element: &[&[u8]]) {
-    let mut value = Vec::new();
+    let mut value: SmallVec<[u8; 64]> = SmallVec::new();
     for (n, old) in headers.get_all(name).enumerate() {
         if n > 0 {
             value.extend_from_slice(b", ");
@@ -160,7 +190,7 @@ fn append_to_list(headers: &mut HeaderBlock, name: &'static str, element: &[&[u8
     for part in element {
         value.extend_from_slice(part);
     }
-    headers.set(name, value);
+    headers.set(name, &value);
 }
 
 fn add_debug(exchange: &mut Exchange) {
@@ -200,8 +230,11 @@ fn add_charset(headers: &mut HeaderBlock, settings: &ProxySettings, is_stock_red
         "text/vnd.wap.wml",
     ];
     if TYPES.iter().any(|t| content_type.eq_ignore_ascii_case(t)) {
-        let with_charset = format!("{content_type}; charset={charset}");
-        headers.set("Content-Type", with_charset);
+        let mut value: SmallVec<[u8; 64]> = SmallVec::new();
+        for part in [content_type.as_bytes(), b"; charset=", charset.as_bytes()] {
+            value.extend_from_slice(part);
+        }
+        headers.set("Content-Type", &value);
     }
 }
 

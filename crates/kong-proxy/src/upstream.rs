@@ -14,6 +14,7 @@ use kong_plugin::{Exchange, LocalResponse, Try, UpstreamRequest};
 use crate::certificates::UpstreamTls;
 use crate::forward::{self, Forwarding};
 use crate::resolve::ResolveError;
+use crate::response_head::Decimal;
 use crate::worker::Worker;
 
 /// What came of the upstream.
@@ -199,17 +200,23 @@ fn host_header(upstream: &UpstreamRequest) -> Cow<'_, [u8]> {
         ("http" | "grpc", 80) | ("https" | "grpcs", 443)
     );
     let bare = upstream.host.as_str();
-    let bracketed = match bare.contains(':') && !bare.starts_with('[') {
-        true => Cow::Owned(format!("[{bare}]")),
-        false => Cow::Borrowed(bare),
-    };
-    match is_default {
-        true => match bracketed {
-            Cow::Borrowed(host) => Cow::Borrowed(host.as_bytes()),
-            Cow::Owned(host) => Cow::Owned(host.into_bytes()),
-        },
-        false => Cow::Owned(format!("{bracketed}:{}", upstream.port).into_bytes()),
+    let needs_brackets = bare.contains(':') && !bare.starts_with('[');
+    if is_default && !needs_brackets {
+        return Cow::Borrowed(bare.as_bytes());
     }
+    let mut host = Vec::with_capacity(bare.len() + 8);
+    if needs_brackets {
+        host.push(b'[');
+    }
+    host.extend_from_slice(bare.as_bytes());
+    if needs_brackets {
+        host.push(b']');
+    }
+    if !is_default {
+        host.push(b':');
+        host.extend_from_slice(Decimal::new(upstream.port.into()).as_bytes());
+    }
+    Cow::Owned(host)
 }
 
 /// Path and query of the request line.
