@@ -6,6 +6,7 @@
 //! [`rules`]. A plugin leaves this module when it is built: its kind takes precedence, and a test asks for its
 //! remains here to be deleted.
 
+mod lua_syntax;
 mod rules;
 mod table;
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use kong_schema::{CheckError, Custom, EntityCheck, FieldDef, Object, Record, Schema, Validator, random_secret, types};
 use serde_json::{Value, json};
 
+use super::lua_syntax;
+
 /// `Some`: the document had every field that was named.
 type Fits = Option<()>;
 
@@ -74,6 +76,47 @@ fn expand(record: &mut Record, name: &str, to: impl Fn(&Value) -> Object + Send 
 
 fn member(name: &str, value: Value) -> Object {
     std::iter::once((name.to_owned(), value)).collect()
+}
+
+/// Lua code that must compile.
+fn compiled(schema: &mut Schema, path: &str, prefix: &str) -> Fits {
+    let prefix = prefix.to_owned();
+    checked(schema, path, "lua", move |code| {
+        let code = code.as_str().unwrap_or_default();
+        lua_syntax::check(code).map_err(|error| format!("{prefix}: {error}"))
+    })
+}
+
+/// The fields that a log plugin adds to its entries.
+fn custom_fields(schema: &mut Schema) -> Fits {
+    compiled(schema, "config.custom_fields_by_lua.*", "Error parsing function")
+}
+
+fn functions(schema: &mut Schema) -> Fits {
+    let prefix = format!("error parsing {}", schema.name);
+    for phase in [
+        "certificate",
+        "rewrite",
+        "access",
+        "header_filter",
+        "body_filter",
+        "log",
+    ] {
+        compiled(schema, &format!("config.{phase}.*"), &prefix)?;
+    }
+    Some(())
+}
+
+pub(super) fn pre_function(schema: &mut Schema) -> Fits {
+    functions(schema)
+}
+
+pub(super) fn post_function(schema: &mut Schema) -> Fits {
+    functions(schema)
+}
+
+pub(super) fn syslog(schema: &mut Schema) -> Fits {
+    custom_fields(schema)
 }
 
 /// Prefixes of the keys of acme's storage, which a namespace may not imitate.
@@ -174,6 +217,7 @@ pub(super) fn datadog(schema: &mut Schema) -> Fits {
 pub(super) fn http_log(schema: &mut Schema) -> Fits {
     typed(schema, types::url, &["config.http_endpoint"])?;
     typed(schema, types::header_name, &["config.headers.@keys"])?;
+    custom_fields(schema)?;
     record_checked(schema, "config", "authorization", |config| {
         let url = config.get("http_endpoint").and_then(Value::as_str).unwrap_or_default();
         let authority = url.split_once("//").map_or("", |(_, rest)| rest);
@@ -194,7 +238,8 @@ pub(super) fn ldap_auth(schema: &mut Schema) -> Fits {
 }
 
 pub(super) fn loggly(schema: &mut Schema) -> Fits {
-    typed(schema, types::host, &["config.host"])
+    typed(schema, types::host, &["config.host"])?;
+    custom_fields(schema)
 }
 
 pub(super) fn oauth2(schema: &mut Schema) -> Fits {
@@ -285,11 +330,13 @@ pub(super) fn statsd(schema: &mut Schema) -> Fits {
 }
 
 pub(super) fn tcp_log(schema: &mut Schema) -> Fits {
-    typed(schema, types::host, &["config.host"])
+    typed(schema, types::host, &["config.host"])?;
+    custom_fields(schema)
 }
 
 pub(super) fn udp_log(schema: &mut Schema) -> Fits {
-    typed(schema, types::host, &["config.host"])
+    typed(schema, types::host, &["config.host"])?;
+    custom_fields(schema)
 }
 
 pub(super) fn zipkin(schema: &mut Schema) -> Fits {
