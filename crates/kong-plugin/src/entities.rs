@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kong_cache::{EntityCache, ListLookup, Lookup};
 use kong_schema::Schema;
+use serde::de::DeserializeOwned;
 
 use crate::PluginError;
 
@@ -61,4 +62,37 @@ impl Entities {
     pub fn by_unique(&self, entity: &str, field: &str, value: &str) -> Result<Lookup, PluginError> {
         Ok(self.inner.cache.lookup_unique(self.schema(entity)?, field, value))
     }
+
+    /// As [`Entities::by_id`], waited for and decoded; the decoded form is kept with the cached row.
+    ///
+    /// # Errors
+    /// When the entity is unknown, the store fails, or the row is not what the type expects.
+    pub async fn get<T>(&self, entity: &str, id: &str) -> Result<Option<Arc<T>>, PluginError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        decode(self.by_id(entity, id)?).await
+    }
+
+    /// As [`Entities::by_unique`], waited for and decoded; the decoded form is kept with the cached row.
+    ///
+    /// # Errors
+    /// When the entity is unknown, the store fails, or the row is not what the type expects.
+    pub async fn find<T>(&self, entity: &str, field: &str, value: &str) -> Result<Option<Arc<T>>, PluginError>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        decode(self.by_unique(entity, field, value)?).await
+    }
+}
+
+async fn decode<T>(lookup: Lookup) -> Result<Option<Arc<T>>, PluginError>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    let found = match lookup {
+        Lookup::Hit(found) => found,
+        Lookup::Miss(load) => load.await.map_err(PluginError::new)?,
+    };
+    found.map(|row| row.decode().map_err(PluginError::new)).transpose()
 }
