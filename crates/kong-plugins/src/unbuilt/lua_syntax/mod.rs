@@ -54,7 +54,6 @@ mod tests {
             "",
             "return",
             "return 1, 'a', nil, true, {}, {1, 2; a = 3, [4] = 5,}, function(...) return ... end",
-            "local a <const> = 1",
             "local x, y = 1; x, y.z, y[1] = y, x, x.y",
             "a.b.c:d(1)(2){3}'4'[5].e = [==[ ]] ]==]",
             "if a then elseif b then else end while true do break end repeat local x until x",
@@ -69,7 +68,7 @@ mod tests {
             "return not -#a == b ~= c .. d ^ e and f or g",
             "local t = {}\nt.x = function() return function() end end\nreturn t;",
         ];
-        for row in rows.iter().filter(|row| !row.contains("<const>")) {
+        for row in rows {
             assert_eq!(check(row), Ok(()), "{row}");
         }
     }
@@ -100,7 +99,8 @@ mod tests {
             ("a", "[string \"a\"]:1: '=' expected near '<eof>'"),
             ("(a) = 1", "[string \"(a) = 1\"]:1: syntax error near '='"),
             ("f() = 1", "[string \"f() = 1\"]:1: unexpected symbol near '='"),
-            ("x = 'a", "[string \"x = 'a\"]:1: unfinished string near ''a'"),
+            ("x = 'a", "[string \"x = 'a\"]:1: unfinished string near '<eof>'"),
+            ("x = 'a\n'", "[string \"x = 'a...\"]:1: unfinished string near ''a'"),
             ("x = [[a", "[string \"x = [[a\"]:1: unfinished long string near '<eof>'"),
             ("x = 1x", "[string \"x = 1x\"]:1: malformed number near '1x'"),
             ("local 1", "[string \"local 1\"]:1: '<name>' expected near '1'"),
