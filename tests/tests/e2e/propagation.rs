@@ -88,7 +88,7 @@ fn every_change_is_seen_by_every_worker() {
         .expect_status(201)
         .unwrap();
     let credential = format!(
-        "/consumers/alice/key-auth/{}",
+        "/key-auths/{}",
         credential.json()["id"].as_str().unwrap()
     );
     for answer in clients.all("/b/x", &key, 200, "credential created") {
