@@ -319,9 +319,20 @@ fn enabled(
         .collect())
 }
 
+/// Whether a route of these protocols belongs to the http subsystem; the first one decides.
+fn is_http(protocols: &[&str]) -> bool {
+    protocols
+        .first()
+        .is_none_or(|protocol| matches!(*protocol, "http" | "https" | "grpc" | "grpcs"))
+}
+
 fn registry(config: &Config, kinds: &[Arc<dyn PluginKind>], is_db_less: bool) -> Result<Registry, NodeError> {
     let (flavor, _) = settings::flavor(config.proxy.router_flavor);
-    let mut builder = RegistryBuilder::new(flavor).db_less(is_db_less);
+    let mut builder = RegistryBuilder::new(flavor)
+        .db_less(is_db_less)
+        .expressions(Arc::new(|source, protocols| {
+            kong_router::validate_expression(source, is_http(protocols))
+        }));
     for kind in kinds {
         let descriptor = kind.descriptor();
         builder = builder.plugin(PluginSchema {

@@ -33,7 +33,14 @@ impl PluginDefinition for Greeting {
 
     fn schema() -> Arc<Schema> {
         let config = Self::record();
-        Arc::new(plugin_schema("greeting", config, PluginScopes::ALL, HTTP_PROTOCOLS, HTTP_PROTOCOLS, vec![]))
+        Arc::new(plugin_schema(
+            "greeting",
+            config,
+            PluginScopes::ALL,
+            HTTP_PROTOCOLS,
+            HTTP_PROTOCOLS,
+            vec![],
+        ))
     }
 
     fn new(config: Self, _: Instance, _: &Arc<()>, _: &PluginEnv) -> Result<Self, PluginError> {
@@ -44,7 +51,11 @@ impl PluginDefinition for Greeting {
 fn main() -> anyhow::Result<()> {
     let config = Config::load(&LoadOptions::from_process())?;
     let node = Node::builder(config).plugin::<Greeting>().start()?;
-    println!("proxy: {:?}, Admin API: {:?}", node.proxy_addresses(), node.admin_addresses());
+    println!(
+        "proxy: {:?}, Admin API: {:?}",
+        node.proxy_addresses(),
+        node.admin_addresses()
+    );
     node.wait();
     Ok(())
 }
