@@ -1,4 +1,4 @@
-//! Every plugin that is built has a page, and its table of settings is that of the schema.
+//! Every plugin has a page, and its table of settings is that of the schema.
 //!
 //! `UPDATE_DOCS=1 cargo test -p kong-plugins --test docs` writes the tables anew.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -29,7 +29,10 @@ fn type_name(def: &FieldDef) -> String {
 fn limits(def: &FieldDef) -> String {
     let mut parts: Vec<String> = Vec::new();
     let show = |values: &[Value]| {
-        let shown: Vec<String> = values.iter().map(|v| format!("`{}`", v.as_str().unwrap_or_default())).collect();
+        let shown: Vec<String> = values
+            .iter()
+            .map(|v| format!("`{}`", v.as_str().map_or_else(|| v.to_string(), str::to_owned)))
+            .collect();
         shown.join(", ")
     };
     for validator in &def.validators {
@@ -60,9 +63,16 @@ fn rows(out: &mut String, prefix: &str, record: &Record) {
         let default = match &def.default {
             Some(Value::Null) | None if def.required => "required".into(),
             Some(Value::Null) | None => "".into(),
+            // It is another one in every process.
+            Some(Value::String(_)) if def.encrypted && name == "secret" => "random".into(),
             Some(value) => format!("`{value}`"),
         };
-        let mut text = def.description.clone().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+        let mut text = def
+            .description
+            .clone()
+            .unwrap_or_default()
+            .replace('\n', " ")
+            .replace('|', "\\|");
         let limits = limits(def);
         if !limits.is_empty() {
             let _ = write!(text, " ({limits})");
@@ -73,7 +83,9 @@ fn rows(out: &mut String, prefix: &str, record: &Record) {
 
 fn table(schema: &Schema) -> String {
     let mut out = String::from("| Setting | Type | Default | Meaning |\n|---|---|---|---|\n");
-    let Some(Kind::Record(config)) = schema.field("config").map(|def| &def.kind) else { panic!("no config") };
+    let Some(Kind::Record(config)) = schema.field("config").map(|def| &def.kind) else {
+        panic!("no config")
+    };
     rows(&mut out, "", config);
     out
 }
@@ -82,7 +94,8 @@ fn table(schema: &Schema) -> String {
 fn pages_show_the_settings_of_the_schema() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugins");
     let mut wrong = Vec::new();
-    for kind in kong_plugins::built() {
+    let built = kong_plugins::built();
+    for kind in kong_plugins::bundled() {
         let descriptor = kind.descriptor();
         let path = folder.join(format!("{}.md", descriptor.name));
         let Ok(page) = std::fs::read_to_string(&path) else {
@@ -99,11 +112,17 @@ fn pages_show_the_settings_of_the_schema() {
                 let page = format!("{}{expected}{}", &page[..start + START.len()], &page[end..]);
                 std::fs::write(&path, page).unwrap();
             } else {
-                wrong.push(format!("the table of {} is not that of the schema (UPDATE_DOCS=1 writes it)", descriptor.name));
+                wrong.push(format!(
+                    "the table of {} is not that of the schema (UPDATE_DOCS=1 writes it)",
+                    descriptor.name
+                ));
             }
         }
-        assert!(page.contains("curl "), "{} has no example", path.display());
         assert!(page.starts_with(&format!("# {}\n", descriptor.name)));
+        if !built.iter().any(|kind| kind.descriptor().name == descriptor.name) {
+            continue;
+        }
+        assert!(page.contains("curl "), "{} has no example", path.display());
         assert!(!page.contains("not built yet"), "{}", path.display());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
