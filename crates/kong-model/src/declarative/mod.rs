@@ -4,11 +4,15 @@
 //! its own, nested ones included, at its position; references and uniqueness across the document. Nothing is applied
 //! here: the caller replaces its configuration with the rows, or shows the error.
 
+mod complete;
 mod error;
 mod export;
 mod ids;
 mod load;
+mod node;
 mod paths;
+mod references;
+mod report;
 mod yaml;
 
 pub use error::{DeclarativeError, FlattenedError};
