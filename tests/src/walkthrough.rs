@@ -72,7 +72,9 @@ impl Step {
             .output()
             .context("cannot run bash")?;
         // Bodies end without a line end, so that the next command's output would follow on the same line.
-        let printed = String::from_utf8_lossy(&output.stdout).replace('\r', "").replace("HTTP/1.", "\nHTTP/1.");
+        let printed = String::from_utf8_lossy(&output.stdout)
+            .replace('\r', "")
+            .replace("HTTP/1.", "\nHTTP/1.");
         if let Err(e) = self.check(&printed) {
             bail!(
                 "{e}\n--- commands\n{commands}\n--- printed\n{printed}{}",

@@ -118,7 +118,9 @@ fn an_endless_head_is_cut_off() {
     connection.write(b"GET / HTTP/1.1\r\nHost: a\r\n").unwrap();
     let piece = "X-Fill: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(1000);
     // The node may go on reading for a while after its answer, so that the client gets to see that; it keeps nothing.
-    let _ = (0..1000).take_while(|_| connection.write(piece.as_bytes()).is_ok()).count();
+    let _ = (0..1000)
+        .take_while(|_| connection.write(piece.as_bytes()).is_ok())
+        .count();
     if let Ok(response) = connection.read_response(false) {
         assert!(matches!(response.status, 400 | 431 | 494), "{}", response.status);
     }

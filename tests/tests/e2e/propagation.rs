@@ -87,10 +87,7 @@ fn every_change_is_seen_by_every_worker() {
         .unwrap()
         .expect_status(201)
         .unwrap();
-    let credential = format!(
-        "/key-auths/{}",
-        credential.json()["id"].as_str().unwrap()
-    );
+    let credential = format!("/key-auths/{}", credential.json()["id"].as_str().unwrap());
     for answer in clients.all("/b/x", &key, 200, "credential created") {
         assert_eq!(answer["headers"]["x-consumer-username"][0], "alice");
     }
