@@ -23,7 +23,10 @@ fn a_badge_opens_the_gate() {
 
     for lines in ["", "X-Badge: 8\r\n"] {
         let refused = node.run(&plan, &format!("GET / HTTP/1.1\r\nHost: a.test\r\n{lines}\r\n"));
-        assert_eq!((refused.status(), refused.message().as_deref()), (401, Some("show your badge")));
+        assert_eq!(
+            (refused.status(), refused.message().as_deref()),
+            (401, Some("show your badge"))
+        );
     }
 }
 
@@ -31,7 +34,12 @@ fn a_badge_opens_the_gate() {
 fn the_configuration_is_checked() {
     let node = TestNode::new(vec![kind::<Badge>()]);
     let errors = node.configuration("badge", json!({"header": "no blanks"})).unwrap_err();
-    assert!(errors["config"]["header"].as_str().unwrap().starts_with("bad header name"));
+    assert!(
+        errors["config"]["header"]
+            .as_str()
+            .unwrap()
+            .starts_with("bad header name")
+    );
 }
 
 /// Every Rust block of the guide is a part of these files.

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod auth;
+mod http_date;
 pub mod log;
 pub mod observe;
 pub mod security;
@@ -43,6 +44,7 @@ pub fn built() -> Vec<Arc<dyn PluginKind>> {
         kind::<security::IpRestriction>(),
         kind::<auth::KeyAuth>(),
         kind::<observe::Prometheus>(),
+        kind::<traffic::ProxyCache>(),
         kind::<traffic::RateLimiting>(),
         kind::<traffic::Redirect>(),
         kind::<security::RequestSizeLimiting>(),

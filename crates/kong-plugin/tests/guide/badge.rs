@@ -24,7 +24,13 @@ pub struct Config {
 
 /// A consumer's badge.
 #[derive(Debug, Clone, Serialize, Deserialize, Entity)]
-#[kong(name = "badges", cache_key("number"), endpoint_key = "number", collection = "badges", nested = "badges")]
+#[kong(
+    name = "badges",
+    cache_key("number"),
+    endpoint_key = "number",
+    collection = "badges",
+    nested = "badges"
+)]
 pub struct BadgeCredential {
     /// Primary key.
     #[kong(kind = "uuid")]
@@ -55,7 +61,15 @@ impl PluginDefinition for Badge {
 
     fn schema() -> Arc<Schema> {
         let config = Config::record();
-        plugin_schema(Self::NAME, config, PluginScopes::NO_CONSUMER, HTTP_PROTOCOLS, HTTP_PROTOCOLS, Vec::new()).into()
+        plugin_schema(
+            Self::NAME,
+            config,
+            PluginScopes::NO_CONSUMER,
+            HTTP_PROTOCOLS,
+            HTTP_PROTOCOLS,
+            Vec::new(),
+        )
+        .into()
     }
 
     fn entities() -> Vec<Arc<Schema>> {
@@ -93,6 +107,9 @@ impl Badge {
     }
 
     fn refuse(&self) -> Action {
-        Action::Respond(LocalResponse::error(401, self.config.message.clone().unwrap_or_default()))
+        Action::Respond(LocalResponse::error(
+            401,
+            self.config.message.clone().unwrap_or_default(),
+        ))
     }
 }
