@@ -190,11 +190,10 @@ impl Gateway {
         &self.prefix
     }
 
-    /// What it has written to standard output and standard error.
+    /// What it has written to standard output, standard error and its error log.
     pub fn log(&self) -> String {
-        std::fs::read(&self.log)
-            .map(|b| String::from_utf8_lossy(&b).into_owned())
-            .unwrap_or_default()
+        let read = |path: &Path| std::fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned());
+        read(&self.log).unwrap_or_default() + &read(&self.prefix.join("logs/error.log")).unwrap_or_default()
     }
 
     /// Resident memory now, in KiB.

@@ -27,7 +27,7 @@ fn area(name: &str) {
     // Written to the handle itself: the test runner would swallow `println!`.
     let _ = writeln!(
         std::io::stderr(),
-        "conformance {name}: {passed} of {} pass [sqlite {}, memory {}], {} findings, {:.0} s",
+        "\nconformance {name}: {passed} of {} pass [sqlite {}, memory {}], {} findings, {:.0} s",
         verdicts.len(),
         of_kind(false),
         of_kind(true),

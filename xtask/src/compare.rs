@@ -42,6 +42,9 @@ pub(crate) fn compare(options: &Options, filter: &str) -> anyhow::Result<()> {
             differing.len(),
             files.len()
         );
+        for case in &differing {
+            println!("     {case}");
+        }
         let only: Vec<String> = files
             .iter()
             .map(|(file, _)| format!("^{} ", file.replace('.', "\\.")))
