@@ -88,6 +88,11 @@ pub enum ClientVerify {
 pub struct ClientTls(pub(crate) Arc<rustls::ClientConfig>);
 
 impl ClientTls {
+    /// For connections that are not those of [`Client`](crate::Client).
+    pub fn rustls(&self) -> Arc<rustls::ClientConfig> {
+        self.0.clone()
+    }
+
     /// Settings with this verification and client certificate.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use kong_datastore::{BoxFuture, Datastore};
 use kong_model::Registry;
 use kong_model::declarative::EMPTY_HASH;
 use kong_plugin::{AdminRoute, PluginEnv, PluginKind, Surface};
-use kong_proxy::{Totals, WorkerStats};
+use kong_proxy::{Balancers, Totals, WorkerStats};
 use kong_schema::Object;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -37,6 +37,7 @@ pub(crate) struct AdminPlan {
     pub(crate) registry: Arc<Registry>,
     pub(crate) store: Arc<dyn Datastore>,
     pub(crate) publisher: Arc<Publisher>,
+    pub(crate) balancers: Arc<Balancers>,
     pub(crate) cache: Arc<EntityCache>,
     pub(crate) stats: Arc<[Arc<WorkerStats>]>,
     pub(crate) draining: Arc<AtomicBool>,

@@ -16,7 +16,7 @@ use kong_datastore::{Datastore, EventCursor, MemoryStore};
 use kong_datastore_sqlite::SqliteStore;
 use kong_model::{PluginSchema, Registry, RegistryBuilder};
 use kong_plugin::{Entities, NodeIdentity, PluginEnv, PluginKind};
-use kong_proxy::{Compiler, Snapshot, WorkerStats};
+use kong_proxy::{Compiler, Dns, Snapshot, WorkerStats};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ use crate::admin::{self, AdminPlan};
 use crate::declarative::{Documents, Refusal};
 use crate::listeners::ControlPort;
 use crate::plugin_status::PluginStatus;
+use crate::prober;
 use crate::publisher::Publisher;
 use crate::tasks::Tasks;
 use crate::{NodeError, settings};
@@ -218,12 +219,18 @@ async fn prepare(
     let cursor = store.events_since(node_id, EventCursor::default()).await?.cursor;
     let (_, flavor) = settings::flavor(config.proxy.router_flavor);
     let compiler = Compiler::new(flavor, kinds.clone(), env.clone());
+    let balancers = compiler.balancers().clone();
+    let dns = Arc::new(Dns::new(settings::dns(&config.dns)));
+    balancers.use_resolver(dns.clone());
+    tokio::spawn(balancers.clone().resolve_names(dns, config.dns.stale_ttl));
+    tokio::spawn(prober::run(balancers.clone(), prober::trusted_roots(&config)));
     let publisher = Arc::new(Publisher::new(
         compiler,
         cache.clone(),
         store.clone(),
         registry.clone(),
         node_id,
+        balancers.clone(),
     ));
     let in_use = publisher.load_all().await?;
     if let Some(name) = in_use.into_iter().find(|name| registry.plugin(name).is_none()) {
@@ -251,6 +258,7 @@ async fn prepare(
         registry,
         store,
         publisher,
+        balancers,
         cache,
         stats,
         draining,

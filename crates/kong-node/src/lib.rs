@@ -22,6 +22,7 @@ mod error;
 mod listeners;
 mod node;
 mod plugin_status;
+mod prober;
 mod publisher;
 mod run;
 mod service;

@@ -119,6 +119,7 @@ impl Node {
             }
         }
         let settings = settings::proxy(&config);
+        let dns = Arc::new(settings::dns(&config.dns));
         let mut threads = Vec::new();
         let mut senders = Vec::new();
         for (index, (sockets, stats)) in sockets.into_iter().zip(stats.iter()).enumerate() {
@@ -132,6 +133,7 @@ impl Node {
                     snapshots: data_plane.snapshots.clone(),
                     entities: data_plane.entities.clone(),
                     node: data_plane.node.clone(),
+                    dns: dns.clone(),
                     access_log: access_log.clone(),
                 },
                 stats: stats.clone(),

@@ -11,14 +11,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use kong_cache::EntityCache;
 use kong_datastore::dao::ChangeListener;
-use kong_datastore::{BoxFuture, Change, Datastore, Event, EventCursor, Key, PageQuery, Row, StoreResult, WorkspaceId};
+use kong_datastore::{
+    Batch, BoxFuture, Change, Datastore, Event, EventCursor, Key, PageQuery, Row, StoreResult, WorkspaceId,
+};
 use kong_model::Registry;
-use kong_proxy::{COMPILED_ENTITIES, Compiler, RowChange, Snapshot};
+use kong_proxy::{Balancers, COMPILED_ENTITIES, Compiler, RowChange, Snapshot};
 use kong_schema::Schema;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+/// Channel on which nodes tell each other of health that was set by hand.
+const HEALTH_CHANNEL: &str = "balancer:post_health";
 /// Rows read in one page of a load.
 const PAGE: usize = 1000;
 
@@ -31,6 +35,7 @@ pub(crate) struct Publisher {
     registry: Arc<Registry>,
     ws: WorkspaceId,
     node_id: Uuid,
+    balancers: Arc<Balancers>,
 }
 
 impl Publisher {
@@ -40,6 +45,7 @@ impl Publisher {
         store: Arc<dyn Datastore>,
         registry: Arc<Registry>,
         node_id: Uuid,
+        balancers: Arc<Balancers>,
     ) -> Self {
         let snapshots = Arc::new(ArcSwap::from_pointee(compiler.snapshot().clone()));
         let ws = store.default_workspace();
@@ -51,6 +57,7 @@ impl Publisher {
             registry,
             ws,
             node_id,
+            balancers,
         }
     }
 
@@ -124,6 +131,7 @@ impl Publisher {
         let mut rows = BTreeSet::new();
         for event in events {
             match event.channel.as_str() {
+                HEALTH_CHANNEL => self.balancers.take_announcement(&event.data),
                 "invalidations" => self.cache.invalidate(&event.data),
                 "invalidations_kong_core_db_cache" => {
                     self.cache.invalidate(&event.data);
@@ -143,6 +151,14 @@ impl Publisher {
             return Ok(());
         }
         let first = parts.next().unwrap_or_default();
+        if entity == "targets" {
+            // The key of a target names its upstream: whichever of its targets it is.
+            if let Ok(upstream) = first.parse() {
+                let ids = self.targets_of(upstream).await?;
+                rows.extend(ids.into_iter().map(|id| (entity.to_owned(), id)));
+            }
+            return Ok(());
+        }
         if entity != "plugins" {
             if let Ok(id) = first.parse() {
                 rows.insert((entity.to_owned(), id));
@@ -176,6 +192,42 @@ impl Publisher {
             rows.insert((entity.to_owned(), id));
         }
         Ok(())
+    }
+
+    /// Targets of an upstream, those that are compiled and those that are stored.
+    async fn targets_of(&self, upstream: Uuid) -> StoreResult<BTreeSet<Uuid>> {
+        let mut ids: BTreeSet<Uuid> = self.balancers.targets_of(upstream).into_iter().collect();
+        let Some(schema) = self.registry.schema("targets") else {
+            return Ok(ids);
+        };
+        let mut after = None;
+        loop {
+            let query = PageQuery {
+                schema: schema.clone(),
+                ws: self.ws,
+                by_foreign: Some(("upstream".to_owned(), upstream.to_string())),
+                tags: None,
+                size: PAGE,
+                after,
+            };
+            let page = self.store.page(&query).await?;
+            let id = |row: &Row| row.get("id")?.as_str()?.parse::<Uuid>().ok();
+            ids.extend(page.rows.iter().filter_map(id));
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(ids),
+            }
+        }
+    }
+
+    /// Tells the other nodes of a health that was set by hand.
+    pub(crate) async fn announce_health(&self, data: String) -> StoreResult<()> {
+        let batch = Batch {
+            node_id: self.node_id,
+            writes: Vec::new(),
+            events: vec![Event::new(self.node_id, HEALTH_CHANNEL, data)],
+        };
+        self.store.write(batch).await.map(drop)
     }
 
     /// Follows the changes of other nodes for ever. `every` is `db_update_frequency`; where the store can push, it need

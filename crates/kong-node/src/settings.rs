@@ -4,10 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kong_balancer::RecordKind;
 use kong_config::{Config, RouterFlavor};
 use kong_http::{ErrorPages, ServerConfig};
 use kong_proxy::error_page::{Format, Templates};
-use kong_proxy::{Cidr, HeaderTokens, ProxySettings};
+use kong_proxy::{Cidr, DnsSettings, HeaderTokens, ProxySettings};
 
 pub(crate) fn proxy(config: &Config) -> Arc<ProxySettings> {
     let proxy = &config.proxy;
@@ -54,6 +55,29 @@ pub(crate) fn proxy(config: &Config) -> Arc<ProxySettings> {
 fn trusted_ips(config: &Config) -> Vec<Cidr> {
     let blocks = config.proxy.trusted_ips.blocks.iter();
     blocks.filter_map(|block| Cidr::parse(&block.to_string())).collect()
+}
+
+/// How names are resolved.
+pub(crate) fn dns(config: &kong_config::Dns) -> DnsSettings {
+    let kinds = config.order.iter().filter_map(|name| match name.as_str() {
+        "A" => Some(RecordKind::A),
+        "AAAA" => Some(RecordKind::Aaaa),
+        "SRV" => Some(RecordKind::Srv),
+        // Aliases are followed whatever is asked for.
+        _ => None,
+    });
+    DnsSettings {
+        servers: config.servers.clone(),
+        hosts_file: config.hosts_file.clone(),
+        order: kinds.collect(),
+        last_first: config.order.iter().any(|name| name == "LAST"),
+        srv_by_form: config.new_client,
+        valid_ttl: config.valid_ttl,
+        stale_ttl: config.stale_ttl,
+        not_found_ttl: config.not_found_ttl,
+        error_ttl: config.error_ttl,
+        cache_size: usize::try_from(config.cache_size).unwrap_or(usize::MAX),
+    }
 }
 
 /// Limits of client connections, with the worker's error pages.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::balancers::{BalancerChange, Balancers, NameChange};
 use crate::certificates::{CertificateTable, ServerNames};
 use crate::plan_table::PlanTable;
 use crate::snapshot::{Plans, RouteEntry, ServiceEntry, Snapshot};
@@ -28,10 +29,12 @@ pub enum RowChange {
 }
 
 /// Entities that snapshots are compiled from, parents first.
-pub const COMPILED_ENTITIES: [&str; 6] = [
+pub const COMPILED_ENTITIES: [&str; 8] = [
     "ca_certificates",
     "certificates",
     "snis",
+    "upstreams",
+    "targets",
     "services",
     "routes",
     "plugins",
@@ -44,6 +47,7 @@ pub struct Compiler {
     routes_of_service: HashMap<Uuid, BTreeSet<Uuid>>,
     plugins: PlanTable,
     certificates: CertificateTable,
+    balancers: Arc<Balancers>,
     env: PluginEnv,
     flavor: Flavor,
     snapshot: Snapshot,
@@ -58,12 +62,14 @@ impl Compiler {
             routes_of_service: HashMap::new(),
             plugins: PlanTable::new(kinds),
             certificates: CertificateTable::default(),
+            balancers: Arc::default(),
             env,
             flavor,
             snapshot: Snapshot {
                 version: 0,
                 router: Router::empty(flavor),
                 services: Default::default(),
+                upstreams: Default::default(),
                 plans: Plans::default(),
                 server_names: ServerNames::default(),
             },
@@ -73,6 +79,11 @@ impl Compiler {
     /// The snapshot of the last [`Compiler::apply`].
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The upstreams with their balancers, which change under the snapshots.
+    pub fn balancers(&self) -> &Arc<Balancers> {
+        &self.balancers
     }
 
     /// Id of the plugin row with this scope, so that an event which names only the cache key finds it.
@@ -92,6 +103,7 @@ impl Compiler {
             "services" => self.services.keys().copied().collect(),
             "routes" => self.routes.keys().copied().collect(),
             "plugins" => self.plugins.ids(),
+            "upstreams" | "targets" => self.balancers.ids(entity),
             other => self.certificates.ids(other),
         }
     }
@@ -101,6 +113,7 @@ impl Compiler {
     pub fn apply(&mut self, changes: impl IntoIterator<Item = (String, RowChange)>) -> Snapshot {
         let mut route_changes = RouteChanges::default();
         let mut certificates_changed = false;
+        let mut balancer_changes = Vec::new();
         for (entity, change) in changes {
             match entity.as_str() {
                 "services" => self.change_service(change, &mut route_changes),
@@ -110,8 +123,12 @@ impl Compiler {
                     self.change_certificate(&entity, change);
                     certificates_changed = true;
                 }
+                "upstreams" | "targets" => balancer_changes.extend(balancer_change(&entity, change)),
                 _ => {}
             }
+        }
+        if !balancer_changes.is_empty() {
+            self.apply_balancers(balancer_changes);
         }
         if certificates_changed {
             self.apply_certificates();
@@ -179,6 +196,15 @@ impl Compiler {
             None => {
                 self.snapshot.services.remove(&id);
                 self.services.remove(&id);
+            }
+        }
+    }
+
+    fn apply_balancers(&mut self, changes: Vec<BalancerChange>) {
+        for change in self.balancers.apply(changes) {
+            match change {
+                NameChange::Put(name, entry) => self.snapshot.upstreams.insert(name, entry),
+                NameChange::Gone(name) => self.snapshot.upstreams.remove(&name),
             }
         }
     }
@@ -352,6 +378,15 @@ fn decode<T: DeserializeOwned>(entity: &str, row: Row) -> Option<T> {
             tracing::error!("{entity} {id} cannot be used: {error}");
             None
         }
+    }
+}
+
+fn balancer_change(entity: &str, change: RowChange) -> Option<BalancerChange> {
+    match (entity, change) {
+        ("upstreams", RowChange::Gone(id)) => Some(BalancerChange::UpstreamGone(id)),
+        (_, RowChange::Gone(id)) => Some(BalancerChange::TargetGone(id)),
+        ("upstreams", RowChange::Put(row)) => decode(entity, row).map(BalancerChange::Upstream),
+        (_, RowChange::Put(row)) => decode(entity, row).map(BalancerChange::Target),
     }
 }
 

@@ -16,7 +16,7 @@ use kong_message::{Body, HeaderBlock, Request, Response, ResponseHead};
 use kong_plugin::pipeline::{self, Flow};
 use kong_plugin::{Action, Exchange, LocalResponse, Phases, Source, UpstreamRequest};
 use kong_router::uri::{self, PathHandling, StrippedPath};
-use kong_router::{HeaderLookup, RequestQuery, Scheme, header_name_matches};
+use kong_router::{Flavor, HeaderLookup, RequestQuery, Scheme, header_name_matches};
 
 use crate::error_page::Producer;
 use crate::filtered_body::FilteredBody;
@@ -26,7 +26,7 @@ use crate::local::{self, Asker};
 use crate::snapshot::{RouteEntry, ServiceEntry, Snapshot};
 use crate::upstream::{self, Sent};
 use crate::worker::Worker;
-use crate::{buffered, response_head};
+use crate::{buffered, hash_input, response_head};
 
 /// The gateway's pipeline for one connection, as a service from requests to responses. It never fails: every failure is
 /// a response.
@@ -163,7 +163,7 @@ async fn decide(worker: &Rc<Worker>, snapshot: &Snapshot, exchange: &mut Exchang
 
     // Peers are tried until one answers.
     let tls = routed.service.as_ref().and_then(|service| service.tls.as_ref());
-    match upstream::send(worker, exchange, &forwarding, routed.stripped.as_deref(), tls).await {
+    match upstream::send(worker, snapshot, exchange, &forwarding, routed.stripped.as_deref(), tls).await {
         Sent::Response(response) => Outcome::Proxied(Box::new(response.head), response.body, response.tunnel),
         Sent::Guarded(head, body) => Outcome::Ready(Source::Exit, Box::new(head), body),
         Sent::Local(response) => Outcome::Local(Source::Error, response),
@@ -192,7 +192,11 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
             tunnel = upgraded;
             (Source::Service, *head, body)
         }
-        Outcome::Ready(source, head, body) => (source, *head, body),
+        // A plugin may say that its answer stands for the service's (a cache hit).
+        Outcome::Ready(source, head, body) => match exchange.source {
+            Source::Service => (Source::Service, *head, body),
+            _ => (source, *head, body),
+        },
         Outcome::Local(source, response) => {
             let id = exchange.id;
             let asker = Asker::new(Some(&exchange.head), std::str::from_utf8(&id).unwrap_or_default());
@@ -213,6 +217,7 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
     if let Some(status) = upstream_status {
         response_head::set_upstream_status(exchange, &settings, status);
     }
+    hash_input::set_cookie(exchange);
 
     // `response` of plugins that want the whole answer; an upgraded connection has none.
     if source == Source::Service && tunnel.is_none() && pipeline::has_phase(exchange, Phases::RESPONSE) {
@@ -307,17 +312,21 @@ struct Routed {
     stripped: Option<Vec<u8>>,
 }
 
+/// Header lines that the router looks at (`lua_max_req_headers`).
+const MAX_HEADERS: usize = 100;
+
 struct Headers<'a>(&'a HeaderBlock);
 
 impl HeaderLookup for Headers<'_> {
     fn any(&self, name: &str, visit: &mut dyn FnMut(&[u8]) -> bool) -> bool {
         self.0
             .iter()
+            .take(MAX_HEADERS)
             .any(|(received, value)| header_name_matches(received, name) && visit(value))
     }
 
     fn any_field(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool {
-        self.0.iter().any(|(name, value)| visit(name, value))
+        self.0.iter().take(MAX_HEADERS).any(|(name, value)| visit(name, value))
     }
 }
 
@@ -344,7 +353,8 @@ fn route(snapshot: &Snapshot, exchange: &mut Exchange) -> Option<Routed> {
     let captures = found.captures();
     let service = snapshot.service_of(&entry).filter(|service| service.is_http());
     let stripped = StrippedPath::new(entry.route.strip_path, matched.as_deref());
-    let upstream = service.map(|service| upstream_request(service, &entry, &exchange.path, stripped));
+    let upstream =
+        service.map(|service| upstream_request(snapshot.router.flavor(), service, &entry, &exchange.path, stripped));
     let stripped = stripped.forwarded_prefix().map(<[u8]>::to_vec);
     exchange.captures = captures
         .iter()
@@ -362,13 +372,14 @@ fn route(snapshot: &Snapshot, exchange: &mut Exchange) -> Option<Routed> {
 }
 
 fn upstream_request(
+    flavor: Flavor,
     service: &ServiceEntry,
     entry: &RouteEntry,
     path: &[u8],
     stripped: StrippedPath<'_>,
 ) -> UpstreamRequest {
     let base = service.service.path.as_deref().unwrap_or("/");
-    let handling = PathHandling::of(&entry.route, kong_router::Flavor::TraditionalCompatible);
+    let handling = PathHandling::of(&entry.route, flavor);
     let path = uri::upstream_path(handling, base.as_bytes(), path, stripped);
     UpstreamRequest {
         scheme: service.scheme,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::certificates::{ServerNames, UpstreamTls};
 use crate::shard_map::ShardMap;
+use crate::upstream_names::UpstreamNames;
 
 /// A compiled configuration.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Snapshot {
     pub version: u64,
     pub(crate) router: Router<Arc<RouteEntry>>,
     pub(crate) services: ShardMap<Arc<ServiceEntry>>,
+    pub(crate) upstreams: UpstreamNames,
     pub(crate) plans: Plans,
     pub(crate) server_names: ServerNames,
 }

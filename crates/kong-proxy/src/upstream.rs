@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Instant, SystemTime};
@@ -13,8 +13,9 @@ use kong_plugin::{Exchange, LocalResponse, Try, UpstreamRequest};
 
 use crate::certificates::UpstreamTls;
 use crate::forward::{self, Forwarding};
-use crate::resolve::ResolveError;
+use crate::peers::{NoPeer, Peers};
 use crate::response_head::Decimal;
+use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 
 /// What came of the upstream.
@@ -32,6 +33,7 @@ pub(crate) enum Sent {
 /// Sends the exchange's request and waits for the response head.
 pub(crate) async fn send(
     worker: &Worker,
+    snapshot: &Snapshot,
     exchange: &mut Exchange,
     forwarding: &Forwarding,
     stripped_prefix: Option<&[u8]>,
@@ -40,13 +42,15 @@ pub(crate) async fn send(
     let Some(upstream) = exchange.upstream.take() else {
         return Sent::Core(500);
     };
-    let sent = attempts(worker, exchange, &upstream, forwarding, stripped_prefix, tls).await;
+    let peers = Peers::of(snapshot, exchange, &upstream);
+    let sent = attempts(worker, peers, exchange, &upstream, forwarding, stripped_prefix, tls).await;
     exchange.upstream = Some(upstream);
     sent
 }
 
 async fn attempts(
     worker: &Worker,
+    mut peers: Peers,
     exchange: &mut Exchange,
     upstream: &UpstreamRequest,
     forwarding: &Forwarding,
@@ -60,31 +64,21 @@ async fn attempts(
         true => exchange.head.headers.get("host").map(<[u8]>::to_vec),
         false => None,
     };
-    let host: Cow<'_, [u8]> = match (&upstream.host_header, &preserved_host) {
-        (Some(host), _) => Cow::Borrowed(host),
-        (None, Some(host)) => Cow::Borrowed(host),
-        (None, None) => host_header(upstream),
-    };
+    let fixed_host = upstream.host_header.as_deref().or(preserved_host.as_deref());
     let mut body = std::mem::take(&mut exchange.body);
     let mut guards = std::mem::take(&mut exchange.guards);
     let mut last = 0;
     for attempt in 0..=upstream.retries {
         let (started, choosing) = (SystemTime::now(), Instant::now());
-        let address = match resolve(worker, &upstream.host).await {
-            Ok(ip) => SocketAddr::new(ip, upstream.port),
-            // On a retry the client gets the core's text for the status.
-            Err(ResolveError::NotFound) if attempt == 0 => {
-                return Sent::Local(LocalResponse::error(503, "name resolution failed"));
-            }
-            Err(ResolveError::Failed(text)) if attempt == 0 => {
-                let text = format!(
-                    "failed the initial dns/balancer resolve for '{}' with: {text}",
-                    upstream.host
-                );
-                return Sent::Local(LocalResponse::error(500, text));
-            }
-            Err(ResolveError::NotFound) => return Sent::Core(503),
-            Err(ResolveError::Failed(_)) => return Sent::Core(500),
+        let peer = match peers.next(worker, upstream).await {
+            Ok(peer) => peer,
+            Err(reason) => return no_peer(reason, upstream, attempt > 0),
+        };
+        let address = peer.address;
+        let host: Cow<'_, [u8]> = match (fixed_host, &peer.host) {
+            (Some(host), _) => Cow::Borrowed(host),
+            (None, Some(host)) => host_header(upstream.scheme, host, address.port()),
+            (None, None) => host_header(upstream.scheme, &upstream.host, address.port()),
         };
         let chosen = Instant::now();
         exchange.timings.peer_chosen = Some(chosen);
@@ -119,6 +113,7 @@ async fn attempts(
         match result {
             Ok(response) => {
                 exchange.timings.upstream_head = Some(Instant::now());
+                peers.answered(response.head.status, exchange);
                 return Sent::Response(response);
             }
             Err(error) => {
@@ -138,6 +133,7 @@ async fn attempts(
                     failed.code = Some(last);
                 }
                 let may_retry = !error.body_consumed && (is_idempotent || !error.request_sent);
+                peers.failed(last, may_retry && attempt < upstream.retries);
                 if !may_retry {
                     break;
                 }
@@ -145,6 +141,23 @@ async fn attempts(
         }
     }
     Sent::Core(last)
+}
+
+/// What the client gets when there is nobody to send to. On a retry it is the core's text for the status.
+fn no_peer(reason: NoPeer, upstream: &UpstreamRequest, is_retry: bool) -> Sent {
+    let (status, text) = match reason {
+        NoPeer::NotFound => (503, "name resolution failed".to_owned()),
+        NoPeer::Balancer => (503, "failure to get a peer from the ring-balancer".to_owned()),
+        NoPeer::Failed(text) => {
+            let host = &upstream.host;
+            let text = format!("failed the initial dns/balancer resolve for '{host}' with: {text}");
+            (500, text)
+        }
+    };
+    match is_retry {
+        true => Sent::Core(status),
+        false => Sent::Local(LocalResponse::error(status, text)),
+    }
 }
 
 /// Polls the guards beside the upstream; the first guard that resolves wins and the upstream is abandoned.
@@ -162,13 +175,6 @@ async fn guarded<F: Future>(sending: F, guards: &mut [kong_plugin::Guard]) -> Re
         Poll::Pending
     })
     .await
-}
-
-async fn resolve(worker: &Worker, host: &str) -> Result<IpAddr, ResolveError> {
-    match host.trim_matches(['[', ']']).parse() {
-        Ok(address) => Ok(address),
-        Err(_) => worker.resolver.resolve(host).await,
-    }
 }
 
 fn endpoint(
@@ -193,14 +199,11 @@ fn endpoint(
     }
 }
 
-/// `Host` for a service: its host, with the port unless it is the scheme's default.
-fn host_header(upstream: &UpstreamRequest) -> Cow<'_, [u8]> {
-    let is_default = matches!(
-        (upstream.scheme, upstream.port),
-        ("http" | "grpc", 80) | ("https" | "grpcs", 443)
-    );
-    let bare = upstream.host.as_str();
-    let needs_brackets = bare.contains(':') && !bare.starts_with('[');
+/// `Host` for a peer: its host, with the port unless it is the scheme's default. A host that has a port already (an
+/// upstream's `host_header`) gets another, as in the original.
+fn host_header<'a>(scheme: &str, bare: &'a str, port: u16) -> Cow<'a, [u8]> {
+    let is_default = matches!((scheme, port), ("http" | "grpc", 80) | ("https" | "grpcs", 443));
+    let needs_brackets = !bare.starts_with('[') && bare.bytes().filter(|b| *b == b':').count() > 1;
     if is_default && !needs_brackets {
         return Cow::Borrowed(bare.as_bytes());
     }
@@ -214,7 +217,7 @@ fn host_header(upstream: &UpstreamRequest) -> Cow<'_, [u8]> {
     }
     if !is_default {
         host.push(b':');
-        host.extend_from_slice(Decimal::new(upstream.port.into()).as_bytes());
+        host.extend_from_slice(Decimal::new(port.into()).as_bytes());
     }
     Cow::Owned(host)
 }

@@ -15,7 +15,8 @@ use kong_router::uri;
 use smallvec::SmallVec;
 
 use crate::access_log::AccessLog;
-use crate::resolve::{Resolver, SystemLookup};
+use crate::dns::{self, DnsSettings};
+use crate::resolve::Resolver;
 use crate::settings::ProxySettings;
 use crate::snapshot::Snapshot;
 use crate::stats::WorkerStats;
@@ -32,6 +33,8 @@ pub struct WorkerOptions {
     pub entities: Entities,
     /// Who this node is.
     pub node: Arc<NodeIdentity>,
+    /// How names of services are resolved.
+    pub dns: Arc<DnsSettings>,
     /// Where requests are logged; `None`: nowhere.
     pub access_log: Option<AccessLog>,
 }
@@ -79,6 +82,7 @@ impl Worker {
             snapshots,
             entities,
             node,
+            dns,
             access_log,
         } = options;
         let client = Client::new(ClientConfig {
@@ -95,7 +99,7 @@ impl Worker {
         Ok(Rc::new(Worker {
             client,
             tls: ClientTls::new(ClientVerify::Off, None)?,
-            resolver: Resolver::new(Box::new(SystemLookup)),
+            resolver: Resolver::new(dns::resolver(&dns), (*dns).clone()),
             stats,
             access_log,
             entities,

@@ -1,7 +1,11 @@
-//! Asks name servers, by way of hickory (upstream.md §13). One per thread, as its sockets belong to a runtime.
+//! Asks name servers (upstream.md §13).
 //!
-//! The hosts file, the search list and the order of record types are dealt with here; hickory is asked for one complete
-//! name and type at a time and keeps nothing, since how long answers are kept differs by who asks.
+//! The hosts file, the search list, the order of record types and the sockets are our own; hickory's protocol crate reads
+//! and writes the messages. Its resolver was tried: it does not notice that a name server is not there, and would take
+//! twelve seconds to say what the original says at once.
+
+mod exchange;
+mod resolv_conf;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,13 +13,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, Record as DnsRecord, RecordType};
-use hickory_resolver::{Resolver, TokioResolver, system_conf};
+use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Name, RData, Record as DnsRecord, RecordType};
 use kong_balancer::{Answer, LITERAL_TTL, Record, RecordKind, Resolve, ResolveError, Resolving};
+
+use exchange::Servers;
+use resolv_conf::ResolvConf;
 
 /// How names are resolved: the `dns_*` properties.
 #[derive(Debug, Clone)]
@@ -65,61 +68,30 @@ pub struct Dns {
     hosts: HashMap<String, IpAddr>,
     search: Vec<Name>,
     ndots: usize,
-    /// Absent where the system has no name server that could be asked.
-    resolver: Option<TokioResolver>,
+    servers: Servers,
     last: Mutex<HashMap<String, RecordKind>>,
 }
 
-/// Name servers that are asked.
-const MAX_SERVERS: usize = 3;
-/// Search suffixes that are tried.
-const MAX_SEARCH: usize = 6;
 /// SRV records of an answer that are followed.
 const MAX_SRV: usize = 64;
+/// Aliases that are followed where the server does not do it.
+const MAX_ALIASES: usize = 8;
 
 impl Dns {
     /// Reads the hosts file and the system's settings.
     pub fn new(settings: DnsSettings) -> Self {
-        let system = system_conf::read_system_conf().ok();
-        let (config, mut options) = system.unwrap_or_else(|| {
-            let nobody = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
-            (nobody, ResolverOpts::default())
-        });
-        let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        let is_set = |name: &str| text.split_whitespace().any(|word| word.starts_with(name));
-        if !is_set("timeout:") || options.timeout.is_zero() {
-            options.timeout = Duration::from_secs(2);
-        }
-        if !is_set("attempts:") {
-            options.attempts = 5;
-        }
-        // A file without the option means one dot, whatever the system's library thinks.
-        options.cache_size = 0;
-        options.edns0 = false;
-        let ndots = options.ndots;
-        let search: Vec<Name> = config.search().iter().take(MAX_SEARCH).cloned().collect();
-        let servers: Vec<NameServerConfig> = match settings.servers.is_empty() {
-            false => settings.servers.iter().map(name_server).collect(),
-            true => config.name_servers().iter().take(MAX_SERVERS).cloned().collect(),
-        };
-        let resolver = match servers.is_empty() {
-            true => None,
-            false => {
-                let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-                let builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
-                builder
-                    .with_options(options)
-                    .build()
-                    .inspect_err(|error| tracing::error!("names cannot be resolved: {error}"))
-                    .ok()
-            }
+        let system = ResolvConf::system();
+        let addresses = match settings.servers.is_empty() {
+            true => system.servers,
+            false => settings.servers.clone(),
         };
         let hosts = std::fs::read_to_string(&settings.hosts_file).unwrap_or_default();
+        let suffixes = system.search.iter();
         Dns {
             hosts: static_names(&hosts),
-            search,
-            ndots,
-            resolver,
+            search: suffixes.filter_map(|suffix| Name::from_ascii(suffix).ok()).collect(),
+            ndots: system.ndots,
+            servers: Servers::new(addresses, system.timeout, system.attempts, system.rotates),
             last: Mutex::default(),
             settings,
         }
@@ -131,9 +103,6 @@ impl Dns {
     }
 
     async fn lookup(&self, name: &str) -> Result<Answer, ResolveError> {
-        let Some(resolver) = &self.resolver else {
-            return Err(ResolveError::Failed("dns client error: no name server".to_owned()));
-        };
         let candidates = self.candidates(name)?;
         let mut kinds = self.settings.order.clone();
         if self.settings.srv_by_form && !is_service(name) {
@@ -150,7 +119,7 @@ impl Dns {
         for kind in kinds {
             let mut is_absent = true;
             for candidate in &candidates {
-                match self.query(resolver, candidate, kind).await {
+                match self.query(candidate, kind).await {
                     Ok(Some(answer)) => {
                         self.remember(name, kind);
                         return Ok(answer);
@@ -172,21 +141,39 @@ impl Dns {
         Err(error)
     }
 
-    /// One name and type. `None`: only records that cannot be used.
-    async fn query(
-        &self,
-        resolver: &TokioResolver,
-        name: &Name,
-        kind: RecordKind,
-    ) -> Result<Option<Answer>, Refused> {
+    /// Records of one name and type, and how long they are good.
+    async fn records(&self, name: &Name, kind: RecordKind) -> Result<(Vec<DnsRecord>, Duration), Refused> {
         let record_type = match kind {
             RecordKind::A => RecordType::A,
             RecordKind::Aaaa => RecordType::AAAA,
             RecordKind::Srv => RecordType::SRV,
         };
-        let lookup = resolver.lookup(name.clone(), record_type).await.map_err(refused)?;
-        let records = lookup.answers();
-        let mut ttl = self.ttl(records);
+        let mut name = name.clone();
+        let mut ttl = Duration::MAX;
+        for _ in 0..MAX_ALIASES {
+            let answer = self.servers.ask(&name, record_type).await.map_err(Refused::Network)?;
+            refuse(answer.metadata.response_code)?;
+            ttl = ttl.min(self.ttl(&answer.answers));
+            let (wanted, others): (Vec<_>, Vec<_>) = answer
+                .answers
+                .into_iter()
+                .partition(|record| record.record_type() == record_type);
+            if !wanted.is_empty() {
+                return Ok((wanted, ttl));
+            }
+            let alias = others.into_iter().find_map(|record| match record.data {
+                RData::CNAME(alias) if record.name == name => Some(alias.0),
+                _ => None,
+            });
+            name = alias.ok_or_else(Refused::empty)?;
+        }
+        let text = "dns client error: recursion detected".to_owned();
+        Err(Refused::Nothing(ResolveError::Failed(text), false))
+    }
+
+    /// One name and type. `None`: only records that cannot be used.
+    async fn query(&self, name: &Name, kind: RecordKind) -> Result<Option<Answer>, Refused> {
+        let (records, mut ttl) = self.records(name, kind).await?;
         let addresses: Vec<Record> = records.iter().filter_map(|record| address(&record.data)).collect();
         if kind != RecordKind::Srv {
             return match addresses.is_empty() {
@@ -219,15 +206,10 @@ impl Dns {
             let target = target.trim_end_matches('.');
             let answer = match self.known(target) {
                 Some(answer) => Ok((answer.records, answer.ttl)),
-                None => resolver
-                    .lookup(srv.target.clone(), RecordType::A)
-                    .await
-                    .map_err(refused)
-                    .map(|lookup| {
-                        let records = lookup.answers();
-                        let addresses = records.iter().filter_map(|record| address(&record.data)).collect();
-                        (addresses, self.ttl(records))
-                    }),
+                None => self.records(&srv.target, RecordKind::A).await.map(|(records, ttl)| {
+                    let addresses = records.iter().filter_map(|record| address(&record.data));
+                    (addresses.collect(), ttl)
+                }),
             };
             match answer {
                 Ok((addresses, its_ttl)) => {
@@ -336,18 +318,13 @@ impl Refused {
     }
 }
 
-fn refused(error: NetError) -> Refused {
-    let code = match &error {
-        NetError::Dns(DnsError::NoRecordsFound(none)) => none.response_code,
-        NetError::Dns(DnsError::ResponseCode(code)) => *code,
-        _ => return Refused::Network(ResolveError::Failed(format!("dns client error: {error}"))),
-    };
+fn refuse(code: ResponseCode) -> Result<(), Refused> {
     match code {
-        ResponseCode::NoError => Refused::empty(),
-        ResponseCode::NXDomain => Refused::Nothing(
+        ResponseCode::NoError => Ok(()),
+        ResponseCode::NXDomain => Err(Refused::Nothing(
             ResolveError::NotFound("dns server error: 3 name error".to_owned()),
             true,
-        ),
+        )),
         code => {
             let text = match u16::from(code) {
                 1 => "format error",
@@ -357,7 +334,7 @@ fn refused(error: NetError) -> Refused {
                 _ => "unknown",
             };
             let text = format!("dns server error: {} {text}", u16::from(code));
-            Refused::Nothing(ResolveError::Failed(text), false)
+            Err(Refused::Nothing(ResolveError::Failed(text), false))
         }
     }
 }
@@ -375,16 +352,6 @@ fn is_service(name: &str) -> bool {
     let mut labels = name.split('.');
     let mut is_marked = || labels.next().is_some_and(|label| label.starts_with('_'));
     is_marked() && is_marked()
-}
-
-fn name_server(address: &SocketAddr) -> NameServerConfig {
-    let connection = |protocol| {
-        let mut connection = ConnectionConfig::new(protocol);
-        connection.port = address.port();
-        connection
-    };
-    let connections = vec![connection(ProtocolConfig::Udp), connection(ProtocolConfig::Tcp)];
-    NameServerConfig::new(address.ip(), true, connections)
 }
 
 /// The first IPv4 address of each name, else the first IPv6 one.
@@ -415,5 +382,4 @@ pub(crate) fn resolver(settings: &DnsSettings) -> Arc<dyn Resolve> {
 }
 
 #[cfg(test)]
-#[path = "dns_tests.rs"]
 mod tests;

@@ -9,8 +9,8 @@ use super::*;
 /// Answers `a.test` with two addresses, `_svc._tcp.test` with SRV records, fails for `broken.test`; other names do not
 /// exist.
 async fn name_server() -> SocketAddr {
-    use hickory_resolver::proto::op::{Message, MessageType, OpCode};
-    use hickory_resolver::proto::rr::rdata::{A, SRV};
+    use hickory_proto::op::{Message, MessageType, OpCode};
+    use hickory_proto::rr::rdata::{A, SRV};
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -65,13 +65,20 @@ async fn answers_and_refusals_are_told_apart() {
     assert_eq!(ips, ["10.0.0.1", "10.0.0.2"]);
 
     let srv = dns.resolve("_svc._tcp.test").await.unwrap();
-    let ports: Vec<_> = srv.records.iter().map(|r| (r.port, r.weight, r.name.as_deref())).collect();
+    let ports: Vec<_> = srv
+        .records
+        .iter()
+        .map(|r| (r.port, r.weight, r.name.as_deref()))
+        .collect();
     assert_eq!(srv.kind, RecordKind::Srv);
     assert_eq!(srv.ttl, Duration::from_secs(20));
     assert_eq!(ports, [(Some(8081), Some(1), Some("a.test")); 2]);
 
     let refusals = [
-        ("gone.test", ResolveError::NotFound("dns server error: 3 name error".into())),
+        (
+            "gone.test",
+            ResolveError::NotFound("dns server error: 3 name error".into()),
+        ),
         (
             "broken.test",
             ResolveError::Failed("dns server error: 2 server failure".into()),
