@@ -101,7 +101,7 @@ impl Tally {
             {
                 self.backends.entry(backend).or_default().0 += 1;
             }
-        } else if let Some(rest) = line.strip_prefix("conformance ") {
+        } else if let Some(rest) = line.strip_prefix("conformance ").filter(|rest| rest.contains('[')) {
             // conformance admin: … [sqlite 12/13, memory 1/2] …
             let counts = rest
                 .split_once('[')
@@ -137,15 +137,24 @@ impl Tally {
 
 const BACKENDS: [&str; 4] = ["memory", "sqlite", "postgres", "cassandra"];
 
-/// The store that a test runs on, if it runs on one: end-to-end tests use the embedded store unless their name says so.
+/// Test programs of the store crates whose name does not say which store they run on.
+const STORE_TESTS: [(&str, &str); 6] = [
+    ("dao", "memory"),
+    ("durability", "sqlite"),
+    ("e2e", "sqlite"),
+    ("files", "sqlite"),
+    ("processes", "sqlite"),
+    ("replace", "memory"),
+];
+
+/// The store that a test runs on, if it runs on one. Areas of recorded cases are counted by case instead.
 fn backend(binary: &str, test: &str) -> Option<&'static str> {
-    if binary == "conformance" {
-        return None; // counted by case
-    }
     let named = |text: &str| BACKENDS.into_iter().find(|b| text.contains(b));
-    named(test)
-        .or_else(|| named(binary))
-        .or_else(|| (binary == "e2e").then_some("sqlite"))
+    let of_program = STORE_TESTS
+        .iter()
+        .find(|(program, _)| *program == binary)
+        .map(|(_, backend)| *backend);
+    named(test).or_else(|| named(binary)).or(of_program)
 }
 
 #[cfg(test)]
