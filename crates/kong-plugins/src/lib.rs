@@ -37,10 +37,12 @@ pub fn bundled() -> Vec<Arc<dyn PluginKind>> {
 pub fn built() -> Vec<Arc<dyn PluginKind>> {
     vec![
         kind::<auth::Acl>(),
+        kind::<auth::BasicAuth>(),
         kind::<security::BotDetection>(),
         kind::<traffic::CorrelationId>(),
         kind::<security::Cors>(),
         kind::<log::FileLog>(),
+        kind::<auth::HmacAuth>(),
         kind::<security::IpRestriction>(),
         kind::<auth::KeyAuth>(),
         kind::<observe::Prometheus>(),

@@ -1,9 +1,13 @@
 //! Who is calling, and may they.
 
 pub mod acl;
+pub mod basic_auth;
 mod consumers;
+pub mod hmac_auth;
 pub mod key_auth;
 mod stored;
 
 pub use acl::Acl;
+pub use basic_auth::BasicAuth;
+pub use hmac_auth::HmacAuth;
 pub use key_auth::KeyAuth;

@@ -3,8 +3,8 @@
 //! log, because letting it pass would silently drop what the plugin was configured for.
 //!
 //! What a schema can say in a document stands in `schemas/<name>.json`, the functions that a document cannot carry in
-//! [`rules`]. A plugin leaves this module when it is built: its kind takes precedence, and a test asks for its
-//! remains here to be deleted.
+//! [`rules`]. A plugin leaves this module when it is built: its kind takes precedence over the one here, whose row and
+//! document can then be deleted.
 
 mod lua_syntax;
 mod rules;

@@ -62,7 +62,6 @@ pub(super) const ROWS: &[Row] = &[
     row!("opentelemetry", 14, rules::opentelemetry, []),
     row!("post-function", -1000, rules::post_function, []),
     row!("pre-function", 1_000_000, rules::pre_function, []),
-    row!("proxy-cache", 100, rules::none, []),
     row!("response-ratelimiting", 900, rules::response_ratelimiting, []),
     row!("session", 1900, rules::session, [Session]),
     row!("standard-webhooks", 760, rules::none, []),

@@ -6,7 +6,6 @@
 pub mod config;
 mod find;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -208,7 +207,7 @@ impl Found {
 /// A key as found; short enough to be copied without an allocation.
 pub(crate) type KeyText = smallvec::SmallVec<[u8; 64]>;
 
-fn copy(text: &Cow<'_, [u8]>) -> KeyText {
+fn copy(text: &[u8]) -> KeyText {
     KeyText::from_slice(text)
 }
 

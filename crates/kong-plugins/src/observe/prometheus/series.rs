@@ -1,6 +1,7 @@
 //! What was counted.
 
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,26 +143,25 @@ impl Metrics {
     pub(super) fn observe(&self, key: RequestKey, observation: &Observation, exchange: &Exchange) {
         let map = self.own();
         let mut map = lock(&map);
-        if !map.contains_key(&key) {
-            let names = names(&key, exchange);
-            let size = 256 + names.service.len() + names.route.len() + names.consumer.len();
-            if self.bytes.fetch_add(size, Ordering::Relaxed) + size > CAPACITY {
-                self.bytes.fetch_sub(size, Ordering::Relaxed);
-                self.errors.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            map.insert(
-                key,
-                Series {
+        let series = match map.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let names = names(&key, exchange);
+                let size = 256 + names.service.len() + names.route.len() + names.consumer.len();
+                if self.bytes.fetch_add(size, Ordering::Relaxed) + size > CAPACITY {
+                    self.bytes.fetch_sub(size, Ordering::Relaxed);
+                    self.errors.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                entry.insert(Series {
                     names,
                     requests: 0,
                     received: 0,
                     sent: 0,
                     latencies: None,
-                },
-            );
-        }
-        let Some(series) = map.get_mut(&key) else { return };
+                })
+            }
+        };
         series.requests += u64::from(observation.counts_status);
         if let Some((received, sent)) = observation.bytes {
             series.received += received;

@@ -156,32 +156,36 @@ type Identity = SmallVec<[u8; 96]>;
 impl RateLimiting {
     fn identity(&self, cx: &Access<'_>) -> Identity {
         let mut identity = Identity::from_slice(&self.scope);
+        // Says whether there was something to add.
         let mut add = |kind: u8, value: &[u8]| {
             identity.push(kind);
             identity.extend_from_slice(value);
+            true
         };
         let credential = || cx.credential.as_ref().and_then(|credential| credential.id.as_deref());
-        let found = match self.limit_by {
+        let is_found = match self.limit_by {
             LimitBy::Consumer => match (&cx.consumer, credential()) {
-                (Some(consumer), _) => Some(add(b'c', consumer.id.as_bytes())),
-                (None, Some(id)) => Some(add(b'k', id.as_bytes())),
-                (None, None) => None,
+                (Some(consumer), _) => add(b'c', consumer.id.as_bytes()),
+                (None, Some(id)) => add(b'k', id.as_bytes()),
+                (None, None) => false,
             },
-            LimitBy::Credential => credential().map(|id| add(b'k', id.as_bytes())),
-            LimitBy::Ip => None,
-            LimitBy::Service => cx.service.as_ref().map(|service| add(b's', service.id.as_bytes())),
-            LimitBy::Header => cx
-                .headers()
-                .get(&self.header_name)
-                .filter(|v| !v.is_empty())
-                .map(|value| add(b'h', value)),
-            LimitBy::Path => (cx.path == self.path.as_bytes()).then(|| add(b'p', &cx.path)),
+            LimitBy::Credential => credential().is_some_and(|id| add(b'k', id.as_bytes())),
+            LimitBy::Ip => false,
+            LimitBy::Service => cx
+                .service
+                .as_ref()
+                .is_some_and(|service| add(b's', service.id.as_bytes())),
+            LimitBy::Header => {
+                let value = cx.headers().get(&self.header_name).filter(|value| !value.is_empty());
+                value.is_some_and(|value| add(b'h', value))
+            }
+            LimitBy::Path => cx.path == self.path.as_bytes() && add(b'p', &cx.path),
         };
-        if found.is_none() {
+        if !is_found {
             match cx.client.ip {
                 IpAddr::V4(ip) => add(b'4', &ip.octets()),
                 IpAddr::V6(ip) => add(b'6', &ip.octets()),
-            }
+            };
         }
         identity
     }

@@ -4,7 +4,9 @@ use kong_plugin::arguments::{self, Encoding};
 
 /// Names with their values in the order of first appearance; a bare name has `None` as value.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Parameters(Vec<(Vec<u8>, Vec<Option<Vec<u8>>>)>);
+pub(super) struct Parameters(Vec<(Vec<u8>, Values)>);
+
+type Values = Vec<Option<Vec<u8>>>;
 
 impl Parameters {
     pub(super) fn parse(text: &[u8]) -> Self {
@@ -26,7 +28,7 @@ impl Parameters {
         self.0.iter().any(|(n, _)| n == name.as_bytes())
     }
 
-    pub(super) fn remove(&mut self, name: &str) -> Option<Vec<Option<Vec<u8>>>> {
+    pub(super) fn remove(&mut self, name: &str) -> Option<Values> {
         let at = self.0.iter().position(|(n, _)| n == name.as_bytes())?;
         Some(self.0.remove(at).1)
     }
