@@ -17,6 +17,7 @@ use kong_model::Registry;
 use kong_schema::{Object, Schema};
 use serde_json::Value;
 
+use crate::balancers::UpstreamHealth;
 use crate::error::ApiError;
 use crate::message::{AdminRequest, AdminResponse, PathParam};
 use crate::node::{DeclarativeConfig, LogLevelSwitch, NodeInfo};
@@ -41,6 +42,8 @@ pub struct AdminContext {
     pub node: Arc<dyn NodeInfo>,
     /// Declarative documents, on a node without a database.
     pub declarative: Option<Arc<dyn DeclarativeConfig>>,
+    /// Balancers of the node.
+    pub balancers: Option<Arc<dyn UpstreamHealth>>,
     /// Which of the gateway's headers answers carry.
     pub headers: HeaderOptions,
     /// Origins of the manager.
@@ -63,6 +66,7 @@ impl AdminContext {
             registry,
             node,
             declarative: None,
+            balancers: None,
             headers: HeaderOptions::default(),
             cors: Cors::default(),
             wasm: false,
@@ -93,6 +97,7 @@ pub(crate) struct Admin {
     pub(crate) registry: Arc<Registry>,
     pub(crate) node: Arc<dyn NodeInfo>,
     pub(crate) declarative: Option<Arc<dyn DeclarativeConfig>>,
+    pub(crate) balancers: Option<Arc<dyn UpstreamHealth>>,
     pub(crate) table: Table<Handler>,
     pub(crate) log_level: LogLevelSwitch,
     headers: HeaderOptions,
@@ -139,6 +144,9 @@ impl AdminApp {
 pub fn status_app(context: AdminContext) -> Router {
     let mut routes = Routes::new();
     node::add_status(&mut routes);
+    if context.declarative.is_some() {
+        special::add_status(&mut routes, &context.registry);
+    }
     router(context, routes, None)
 }
 
@@ -152,6 +160,7 @@ fn router(context: AdminContext, mut routes: Routes, cors: Option<Cors>) -> Rout
         registry: context.registry,
         node: context.node,
         declarative: context.declarative,
+        balancers: context.balancers,
         table: routes.into_table(),
         log_level: LogLevelSwitch::default(),
         headers: context.headers,

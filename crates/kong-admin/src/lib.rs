@@ -33,6 +33,7 @@
 #![allow(clippy::result_large_err)]
 
 mod app;
+mod balancers;
 mod error;
 mod generic;
 mod message;
@@ -44,6 +45,9 @@ mod table;
 mod transport;
 
 pub use app::{AdminApp, AdminContext, PluginRoute, RouteHandler, status_app};
+pub use balancers::{
+    AddressReport, HealthChange, HealthRefusal, HealthReport, HostReport, UpstreamHealth, WeightReport,
+};
 pub use message::{AdminRequest, AdminResponse, HTML, Input, JSON, PathParam, QueryParam, TEXT};
 pub use node::{Counters, DeclarativeConfig, LogLevels, Memory, NodeInfo, Pids, Timers, Zone};
 pub use rules::entity_rules;

@@ -28,6 +28,7 @@ use crate::NodeError;
 use crate::declarative::Documents;
 use crate::listeners::ControlPort;
 use crate::publisher::Publisher;
+use crate::upstream_health::NodeBalancers;
 
 /// What the APIs are made of.
 pub(crate) struct AdminPlan {
@@ -75,8 +76,13 @@ pub(crate) fn serve(plan: AdminPlan) -> Result<Vec<JoinHandle<()>>, NodeError> {
         hash: hash.clone(),
         cache_capacity: plan.config.cache.memory,
     });
+    let balancers = NodeBalancers {
+        balancers: plan.balancers.clone(),
+        publisher: plan.publisher.clone(),
+    };
     let tokens = &plan.config.proxy.headers;
     let mut context = AdminContext::new(dao, plan.registry.clone(), node);
+    context.balancers = Some(Arc::new(balancers));
     context.headers = HeaderOptions {
         server: tokens.server,
         latency: tokens.admin_latency,

@@ -28,6 +28,7 @@ mod run;
 mod service;
 mod settings;
 mod tasks;
+mod upstream_health;
 mod workers;
 
 pub use builder::NodeBuilder;

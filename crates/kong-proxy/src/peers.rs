@@ -49,6 +49,8 @@ pub(crate) enum NoPeer {
     Failed(String),
     /// The balancer has none.
     Balancer,
+    /// The balancer has none any more: the tries of this request took out the last ones.
+    Exhausted,
 }
 
 impl Peers {
@@ -145,7 +147,14 @@ impl Balanced {
                 return Ok(peer);
             }
         }
-        self.choose().ok_or(NoPeer::Balancer)
+        // In the original a request sees only later what its own failures did to the health of a target; so it ends
+        // with the last failure, except where each address is tried only once.
+        let is_retry = self.chosen.is_some();
+        let tries_each_once = self.active.balancer.settings().algorithm == Algorithm::Latency;
+        self.choose().ok_or(match is_retry && !tries_each_once {
+            true => NoPeer::Exhausted,
+            false => NoPeer::Balancer,
+        })
     }
 
     fn choose(&mut self) -> Option<Peer> {

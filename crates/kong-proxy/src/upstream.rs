@@ -72,6 +72,7 @@ async fn attempts(
         let (started, choosing) = (SystemTime::now(), Instant::now());
         let peer = match peers.next(worker, upstream).await {
             Ok(peer) => peer,
+            Err(NoPeer::Exhausted) => break,
             Err(reason) => return no_peer(reason, upstream, attempt > 0),
         };
         let address = peer.address;
@@ -147,7 +148,7 @@ async fn attempts(
 fn no_peer(reason: NoPeer, upstream: &UpstreamRequest, is_retry: bool) -> Sent {
     let (status, text) = match reason {
         NoPeer::NotFound => (503, "name resolution failed".to_owned()),
-        NoPeer::Balancer => (503, "failure to get a peer from the ring-balancer".to_owned()),
+        NoPeer::Balancer | NoPeer::Exhausted => (503, "failure to get a peer from the ring-balancer".to_owned()),
         NoPeer::Failed(text) => {
             let host = &upstream.host;
             let text = format!("failed the initial dns/balancer resolve for '{host}' with: {text}");

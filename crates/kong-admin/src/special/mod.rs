@@ -5,6 +5,7 @@ mod acls;
 mod certificates;
 mod consumers;
 mod filter_chains;
+mod health;
 mod plugins;
 mod sni_names;
 mod tags;
@@ -23,4 +24,9 @@ pub(crate) fn add(routes: &mut Routes, registry: &Registry, wasm: bool) {
     tags::add(routes, registry);
     targets::add(routes, registry);
     filter_chains::add(routes, wasm);
+}
+
+/// Adds what the Status API of a node without a database shows of entities.
+pub(crate) fn add_status(routes: &mut Routes, registry: &Registry) {
+    targets::add_reading(routes, registry);
 }

@@ -9,7 +9,9 @@ use kong_datastore::dao::{EntityKey, canonical_uuid, page_size};
 use kong_model::Registry;
 use kong_schema::Object;
 use kong_schema::errors::ErrorObject;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use super::health;
 
 use crate::app::Admin;
 use crate::error::{ApiError, ApiResult};
@@ -21,46 +23,59 @@ use crate::routes::Routes;
 
 const FIELD: &str = "upstream";
 
-pub(super) fn add(routes: &mut Routes, registry: &Registry) {
-    let (Some(parent), Some(child)) = (registry.schema("upstreams"), registry.schema("targets")) else {
-        return;
-    };
-    let relation = Arc::new(Relation {
-        parent: Arc::clone(parent),
-        child: Arc::clone(child),
+const PATH: &str = "/upstreams/{upstreams}/targets";
+
+fn relation(registry: &Registry) -> Option<Arc<Relation>> {
+    Some(Arc::new(Relation {
+        parent: Arc::clone(registry.schema("upstreams")?),
+        child: Arc::clone(registry.schema("targets")?),
         field: FIELD.to_owned(),
-    });
-    let path = "/upstreams/{upstreams}/targets";
+    }))
+}
+
+/// What only reads: all that the Status API has.
+pub(super) fn add_reading(routes: &mut Routes, registry: &Registry) {
+    let Some(relation) = relation(registry) else { return };
     let r = Arc::clone(&relation);
-    routes.on("GET", path, move |admin, req| list(admin, req, Arc::clone(&r)));
+    routes.on("GET", PATH, move |admin, req| list(admin, req, Arc::clone(&r)));
     let r = Arc::clone(&relation);
-    routes.on("POST", path, move |admin, req| {
-        nested::create(admin, req, Arc::clone(&r))
-    });
-    let r = Arc::clone(&relation);
-    routes.on("GET", &format!("{path}/all"), move |admin, req| {
+    routes.on("GET", &format!("{PATH}/all"), move |admin, req| {
         nested::list(admin, req, Arc::clone(&r))
     });
-    let target = format!("{path}/{{targets}}");
     let r = Arc::clone(&relation);
-    routes.on("GET", &target, move |admin, req| get(admin, req, Arc::clone(&r)));
+    routes.on("GET", &format!("{PATH}/{{targets}}"), move |admin, req| {
+        get(admin, req, Arc::clone(&r))
+    });
+    routes.on("GET", "/upstreams/{upstreams}/health", move |admin, req| {
+        health::show(admin, req, Arc::clone(&relation))
+    });
+}
+
+pub(super) fn add(routes: &mut Routes, registry: &Registry) {
+    let Some(relation) = relation(registry) else { return };
+    add_reading(routes, registry);
+    let r = Arc::clone(&relation);
+    routes.on("POST", PATH, move |admin, req| {
+        nested::create(admin, req, Arc::clone(&r))
+    });
+    let target = format!("{PATH}/{{targets}}");
     for method in ["PATCH", "PUT"] {
         let r = Arc::clone(&relation);
         routes.on(method, &target, move |admin, req| patch(admin, req, Arc::clone(&r)));
     }
     let r = Arc::clone(&relation);
     routes.on("DELETE", &target, move |admin, req| delete(admin, req, Arc::clone(&r)));
-    for state in ["healthy", "unhealthy"] {
-        for template in [format!("{target}/{state}"), format!("{target}/{{address}}/{state}")] {
+    for (state, is_healthy) in [("healthy", true), ("unhealthy", false)] {
+        for (template, has_address) in [
+            (format!("{target}/{state}"), false),
+            (format!("{target}/{{address}}/{state}"), true),
+        ] {
             let r = Arc::clone(&relation);
             routes.on("PUT", &template, move |admin, req| {
-                set_health(admin, req, Arc::clone(&r))
+                health::set(admin, req, Arc::clone(&r), has_address, is_healthy)
             });
         }
     }
-    routes.on("GET", "/upstreams/{upstreams}/health", move |admin, req| {
-        health(admin, req, Arc::clone(&relation))
-    });
     routes.hide("/targets", &["GET", "POST"]);
     routes.hide("/targets/{targets}", &["GET", "PUT", "PATCH", "DELETE"]);
     routes.hide("/targets/{targets}/upstream", &["GET", "PUT", "PATCH", "DELETE"]);
@@ -79,7 +94,7 @@ async fn list(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> 
 }
 
 /// A page of the upstream's targets, one per address, and the decimal offset of the next page.
-async fn newest_first(
+pub(super) async fn newest_first(
     admin: &Admin,
     req: &AdminRequest,
     relation: &Relation,
@@ -129,38 +144,8 @@ async fn delete(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -
     delete_child(&admin, &relation, &id_key(&row)?).await
 }
 
-/// Balancers are not part of this node yet, so no upstream has one.
-async fn set_health(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
-    let key = admin.dao.key(&relation.parent, req.param(0))?;
-    let upstream = admin
-        .dao
-        .select(&relation.parent, &key)
-        .await?
-        .ok_or(ApiError::NotFound)?;
-    find(&admin, &req, &relation).await?;
-    let name = upstream.get("name").and_then(Value::as_str).unwrap_or_default();
-    Err(ApiError::message(400, format!("Upstream {name} has no balancer")))
-}
-
-/// Without balancer information the targets are listed without their health.
-async fn health(admin: Arc<Admin>, req: AdminRequest, relation: Arc<Relation>) -> ApiResult {
-    let node_id = admin.node.node_id();
-    if req.query_text("balancer_health").as_deref() == Some("1") {
-        parent_id(&admin, &relation.parent, req.param(0)).await?;
-        return Ok(AdminResponse::json(200, &json!({"next": null, "node_id": node_id})));
-    }
-    let (data, offset) = newest_first(&admin, &req, &relation).await?;
-    let path = req.path.strip_suffix('/').unwrap_or(&req.path);
-    let mut body = json!({"data": data, "next": null, "node_id": node_id});
-    if let Some(offset) = offset {
-        body["next"] = Value::String(format!("{path}?offset={offset}"));
-        body["offset"] = Value::String(offset);
-    }
-    Ok(AdminResponse::json(200, &body))
-}
-
 /// The target that the path names, by id or by its address.
-async fn find(admin: &Admin, req: &AdminRequest, relation: &Relation) -> Result<Row, ApiError> {
+pub(super) async fn find(admin: &Admin, req: &AdminRequest, relation: &Relation) -> Result<Row, ApiError> {
     let parent = parent_id(admin, &relation.parent, req.param(0)).await?;
     let segment = req.param(1);
     if let Some(id) = canonical_uuid(segment) {
@@ -195,6 +180,6 @@ fn newer(a: &Object, b: &Object) -> Ordering {
     created(a).total_cmp(&created(b)).then_with(|| id(a).cmp(&id(b)))
 }
 
-fn address(target: &Object) -> &str {
+pub(super) fn address(target: &Object) -> &str {
     target.get("target").and_then(Value::as_str).unwrap_or_default()
 }
