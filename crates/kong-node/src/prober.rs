@@ -27,6 +27,9 @@ struct ProbeTls {
     unverified: Option<ClientTls>,
 }
 
+/// An upstream that is probed, the checks that it asked for, and the tasks that do it.
+type Probed = (Arc<UpstreamEntry>, Arc<Checks>, Vec<AbortHandle>);
+
 /// Probes for ever.
 pub(crate) async fn run(balancers: Arc<Balancers>, roots: RootCertStore) {
     let roots = Arc::new(roots);
@@ -37,7 +40,7 @@ pub(crate) async fn run(balancers: Arc<Balancers>, roots: RootCertStore) {
     });
     let mut version = balancers.version();
     let mut tasks: JoinSet<()> = JoinSet::new();
-    let mut running: HashMap<Uuid, (Arc<UpstreamEntry>, Arc<Checks>, Vec<AbortHandle>)> = HashMap::new();
+    let mut running: HashMap<Uuid, Probed> = HashMap::new();
     loop {
         version.borrow_and_update();
         let mut wanted: HashMap<Uuid, (Arc<UpstreamEntry>, Arc<Checks>)> = balancers

@@ -98,21 +98,11 @@ impl ServiceEntry {
 }
 
 /// Plans by scope. Routes and services without plugins of their own share the plan of the wider scope.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Plans {
     pub(crate) global: Arc<Plan>,
     pub(crate) by_service: ShardMap<Arc<Plan>>,
     pub(crate) by_route: ShardMap<Arc<Plan>>,
-}
-
-impl Default for Plans {
-    fn default() -> Self {
-        Plans {
-            global: Arc::default(),
-            by_service: ShardMap::default(),
-            by_route: ShardMap::default(),
-        }
-    }
 }
 
 impl Plans {

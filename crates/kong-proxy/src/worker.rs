@@ -54,11 +54,15 @@ pub struct Worker {
     random: RefCell<fastrand::Rng>,
 }
 
+/// A snapshot that this worker holds: the outer count is its own, the inner one is shared by all threads.
+#[allow(clippy::redundant_allocation)]
+pub(crate) type Held = Rc<Arc<Snapshot>>;
+
 /// The current snapshot behind a worker's own reference count: a request then touches no counter that other workers
 /// touch too.
 struct Snapshots {
     cache: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
-    current: Rc<Arc<Snapshot>>,
+    current: Held,
 }
 
 struct Buffering {
@@ -115,7 +119,7 @@ impl Worker {
     }
 
     /// The current snapshot.
-    pub(crate) fn snapshot(&self) -> Rc<Arc<Snapshot>> {
+    pub(crate) fn snapshot(&self) -> Held {
         let mut snapshots = self.snapshots.borrow_mut();
         let Snapshots { cache, current } = &mut *snapshots;
         let latest = cache.load();
