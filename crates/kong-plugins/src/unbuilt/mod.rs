@@ -12,7 +12,7 @@ mod table;
 
 use std::sync::Arc;
 
-use kong_plugin::context::{Access, Rewrite};
+use kong_plugin::context::Access;
 use kong_plugin::{Descriptor, Instance, Phases, Plugin, PluginEnv, PluginError, PluginKind, Preread, Step};
 use kong_schema::{DocumentError, Schema, from_document};
 use thiserror::Error;
@@ -72,31 +72,22 @@ impl PluginKind for Unbuilt {
              are answered with status 500",
             instance.id
         );
-        Ok(Arc::new(Refusal {
-            text: format!(
-                "plugin '{name}' ({}) applies to this request, and its behaviour is not built yet",
-                instance.id
-            ),
-        }))
+        Ok(Arc::new(Refusal))
     }
 }
 
-/// An instance: it fails every request.
-struct Refusal {
-    text: String,
-}
+/// An instance: it fails every request. The pipeline logs the plugin and the instance with the text.
+struct Refusal;
+
+const TEXT: &str = "the behaviour of this plugin is not built yet";
 
 impl Plugin for Refusal {
-    fn rewrite<'a>(&'a self, _cx: &'a mut Rewrite<'_>) -> Step<'a> {
-        Step::fail(&self.text)
-    }
-
     fn access<'a>(&'a self, _cx: &'a mut Access<'_>) -> Step<'a> {
-        Step::fail(&self.text)
+        Step::fail(TEXT)
     }
 
     fn preread<'a>(&'a self, _cx: &'a mut Preread<'_>) -> Step<'a> {
-        Step::fail(&self.text)
+        Step::fail(TEXT)
     }
 }
 
