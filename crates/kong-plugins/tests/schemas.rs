@@ -150,3 +150,29 @@ fn all_bundled_plugins_are_there_with_the_priorities_and_scopes_of_the_reference
         assert_eq!(descriptor.version, "3.9.3");
     }
 }
+
+#[test]
+fn plugins_bring_all_entities_that_are_not_of_the_core() {
+    let mut names: Vec<String> = kong_plugins::bundled()
+        .iter()
+        .flat_map(|kind| kind.descriptor().entities.clone())
+        .map(|entity| entity.name.clone())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "acls",
+            "acme_storage",
+            "basicauth_credentials",
+            "hmacauth_credentials",
+            "jwt_secrets",
+            "keyauth_credentials",
+            "oauth2_authorization_codes",
+            "oauth2_credentials",
+            "oauth2_tokens",
+            "ratelimiting_metrics",
+            "sessions",
+        ]
+    );
+}

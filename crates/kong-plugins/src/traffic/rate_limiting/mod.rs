@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 use kong_plugin::context::Access;
 use kong_plugin::{Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
+use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -86,6 +86,10 @@ impl PluginDefinition for RateLimiting {
             HTTP_PROTOCOLS,
             config::checks(),
         ))
+    }
+
+    fn entities() -> Vec<Arc<Schema>> {
+        vec![kong_model::credentials::RatelimitingMetric::schema()]
     }
 
     fn new(
