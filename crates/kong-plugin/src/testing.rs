@@ -198,7 +198,10 @@ impl TestNode {
 
     /// Tells the kinds of their instances, as a node does after every change.
     pub fn configure(&self, plugin: &str, instances: &[Instance]) {
-        self.kind(plugin).configure(instances, &self.env);
+        // A node asks first.
+        if self.kind(plugin).observes_instances() {
+            self.kind(plugin).configure(instances, &self.env);
+        }
     }
 
     /// Every schema of the node.

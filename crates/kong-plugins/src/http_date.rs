@@ -1,27 +1,39 @@
 //! Dates of HTTP headers.
 
-/// Unix seconds of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Unix seconds of a date in one of the three spellings of RFC 9110: `Sun, 06 Nov 1994 08:49:37 GMT`,
+/// `Sunday, 06-Nov-94 08:49:37 GMT`, `Sun Nov  6 08:49:37 1994`.
 pub(crate) fn parse(text: &str) -> Option<i64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (_, rest) = text.trim().split_once(", ")?;
-    let mut parts = rest.split(' ');
-    let day: i64 = parts.next()?.parse().ok()?;
-    let name = parts.next()?;
-    let month = MONTHS.iter().position(|month| *month == name)? as i64 + 1;
-    let year: i64 = parts.next()?.parse().ok()?;
-    let mut time = parts.next()?.split(':').map(|part| part.parse::<i64>().ok());
+    let text = text.trim();
+    let (day, month, year, time) = match text.split_once(", ") {
+        Some((_, rest)) => {
+            let mut parts = rest.strip_suffix(" GMT")?.split([' ', '-']);
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?)
+        }
+        None => {
+            let mut parts = text.split_ascii_whitespace().skip(1);
+            let (month, day, time) = (parts.next()?, parts.next()?, parts.next()?);
+            (day, month, parts.next()?, time)
+        }
+    };
+    let day: i64 = day.parse().ok()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let year: i64 = match (year.len(), year.parse::<i64>().ok()?) {
+        (2, year) if year < 70 => year + 2000,
+        (2, year) => year + 1900,
+        (_, year) => year,
+    };
+    let mut time = time.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
     let is_plausible = (1..=31).contains(&day)
         && (1..=9999).contains(&year)
         && (0..24).contains(&hour)
         && (0..60).contains(&minute)
         && (0..=60).contains(&second);
-    if !is_plausible || parts.next()? != "GMT" || parts.next().is_some() {
-        return None;
-    }
-    Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+    is_plausible.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Days since 1970-01-01 (Gregorian, years counted from March).
@@ -45,6 +57,9 @@ mod tests {
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
             ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199)),
             ("Thu, 01 Jan 2026 00:00:00 GMT", Some(1_767_225_600)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("Thursday, 01-Jan-26 00:00:00 GMT", Some(1_767_225_600)),
             ("0", None),
             ("Sun, 06 Nov 1994 08:49:37 CET", None),
             ("Sun, 06 Nov 1994 25:49:37 GMT", None),

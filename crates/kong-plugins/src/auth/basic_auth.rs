@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use kong_model::credentials::BasicauthCredential;
 use kong_plugin::context::Access;
@@ -16,6 +14,7 @@ use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Record, Schema
 use serde::Deserialize;
 
 use super::consumers::{self, Consumers};
+use super::lenient_base64;
 use super::stored::{self, CredentialEntity, Stored};
 
 /// Configuration of `basic-auth`.
@@ -99,7 +98,7 @@ impl Plugin for BasicAuth {
 fn parse(value: &[u8]) -> Option<(String, Vec<u8>)> {
     let text = std::str::from_utf8(value).ok()?;
     let at = text.find("Basic").or_else(|| text.find("basic"))?;
-    let decoded = STANDARD.decode(text.get(at + 5..)?.trim()).ok()?;
+    let decoded = lenient_base64::decode(text.get(at + 5..)?.trim())?;
     let colon = decoded.iter().position(|byte| *byte == b':').filter(|at| *at > 0)?;
     let (user, password) = decoded.split_at(colon);
     Some((String::from_utf8(user.to_vec()).ok()?, password.get(1..)?.to_vec()))
@@ -168,6 +167,8 @@ impl BasicAuth {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use kong_plugin::kind;
     use kong_plugin::testing::{Run, TestNode};
     use serde_json::{Value, json};

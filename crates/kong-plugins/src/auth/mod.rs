@@ -5,6 +5,7 @@ pub mod basic_auth;
 mod consumers;
 pub mod hmac_auth;
 pub mod key_auth;
+mod lenient_base64;
 mod stored;
 
 pub use acl::Acl;

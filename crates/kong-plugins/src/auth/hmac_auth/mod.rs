@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use self::signature::{Signature, algorithm};
 use super::consumers::{self, Consumers};
+use super::lenient_base64;
 use super::stored::{self, CredentialEntity, Stored};
 use crate::http_date;
 
@@ -208,9 +209,8 @@ impl HmacAuth {
         };
         let stored: Arc<Stored<Secret>> = stored::decode(&cached)?;
         let key = hmac::Key::new(algorithm, stored.secrets.secret.as_bytes());
-        let is_right = STANDARD
-            .decode(&signature.signature)
-            .is_ok_and(|given| hmac::verify(&key, &signature.signed_text(cx), &given).is_ok());
+        let is_right = lenient_base64::decode(&signature.signature)
+            .is_some_and(|given| hmac::verify(&key, &signature.signed_text(cx), &given).is_ok());
         if !is_right || (self.validate_request_body && !has_right_digest(cx).await?) {
             return Ok(Err(NO_MATCH));
         }

@@ -66,6 +66,7 @@ impl PluginDefinition for Prometheus {
     const NAME: &'static str = "prometheus";
     const PRIORITY: i32 = 13;
     const PHASES: Phases = Phases::LOG;
+    const OBSERVES_INSTANCES: bool = true;
 
     type Config = Config;
     type State = State;

@@ -114,7 +114,7 @@ impl Cors {
     fn decide(&self, headers: &HeaderBlock) -> Decision {
         let origin = headers.get("origin");
         match self.origins.judge(origin) {
-            Verdict::All => match origin.filter(|_| self.credentials) {
+            verdict @ (Verdict::All | Verdict::AllOfList) => match origin.filter(|_| self.credentials) {
                 Some(origin) => Decision {
                     allow: Some(Bytes::copy_from_slice(origin)),
                     varies: true,
@@ -122,7 +122,7 @@ impl Cors {
                 },
                 None => Decision {
                     allow: Some(Bytes::from_static(b"*")),
-                    varies: false,
+                    varies: verdict == Verdict::AllOfList,
                     allows_credentials: false,
                 },
             },

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub(super) enum Verdict {
     /// Everybody may: `*`.
     All,
+    /// The same, by one entry of several: the answer depends on the origin's presence.
+    AllOfList,
     /// This value.
     Allowed(Bytes),
     /// It may not, or there is none.
@@ -91,7 +93,7 @@ impl Origins {
             (Mode::All, _) => Verdict::All,
             (Mode::Fixed(value), _) => Verdict::Allowed(value.clone()),
             (Mode::List { .. }, None) => Verdict::Refused,
-            (Mode::List { has_star: true, .. }, Some(_)) => Verdict::All,
+            (Mode::List { has_star: true, .. }, Some(_)) => Verdict::AllOfList,
             (Mode::List { entries, .. }, Some(origin)) => {
                 let (normalised, host) = normalise(origin);
                 match entries.iter().any(|entry| entry.matches(&normalised, &host)) {
@@ -220,7 +222,7 @@ mod tests {
         let star = Origins::new(vec!["http://a.test".to_owned(), "*".to_owned()]).unwrap();
         assert_eq!(
             (star.judge(Some(b"x")), star.judge(None)),
-            (Verdict::All, Verdict::Refused)
+            (Verdict::AllOfList, Verdict::Refused)
         );
     }
 }

@@ -62,6 +62,7 @@ impl PluginDefinition for ProxyCache {
     const NAME: &'static str = "proxy-cache";
     const PRIORITY: i32 = 100;
     const PHASES: Phases = Phases::ACCESS.with(Phases::HEADER_FILTER).with(Phases::BODY_FILTER);
+    const OBSERVES_INSTANCES: bool = true;
 
     type Config = Config;
     type State = Store;
