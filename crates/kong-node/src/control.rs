@@ -343,11 +343,12 @@ fn registry(config: &Config, kinds: &[Arc<dyn PluginKind>], is_db_less: bool) ->
         }));
     for kind in kinds {
         let descriptor = kind.descriptor();
+        let other = is_db_less.then(|| kind.schema_without_datastore()).flatten();
         builder = builder.plugin(PluginSchema {
             name: descriptor.name.clone(),
             version: descriptor.version.clone(),
             priority: descriptor.priority.into(),
-            schema: descriptor.schema.clone(),
+            schema: other.unwrap_or_else(|| descriptor.schema.clone()),
         });
         for entity in &descriptor.entities {
             builder = builder.entity(entity.clone());

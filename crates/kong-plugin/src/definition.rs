@@ -31,6 +31,11 @@ pub trait PluginDefinition: Plugin + Sized {
     /// Sub-schema of `plugins` (`kong_schema::plugin_schema`).
     fn schema() -> Arc<Schema>;
 
+    /// The schema on a node without a datastore, where it is another one.
+    fn schema_without_datastore() -> Option<Arc<Schema>> {
+        None
+    }
+
     /// Entities that the plugin brings.
     fn entities() -> Vec<Arc<Schema>> {
         Vec::new()
@@ -84,6 +89,10 @@ pub fn kind<P: PluginDefinition>() -> Arc<dyn PluginKind> {
 impl<P: PluginDefinition> PluginKind for Compiled<P> {
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn schema_without_datastore(&self) -> Option<Arc<Schema>> {
+        P::schema_without_datastore()
     }
 
     fn instantiate(&self, instance: Instance, env: &PluginEnv) -> Result<Arc<dyn Plugin>, PluginError> {

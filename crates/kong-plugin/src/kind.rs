@@ -123,6 +123,11 @@ pub trait PluginKind: Send + Sync + 'static {
     /// Static facts.
     fn descriptor(&self) -> &Descriptor;
 
+    /// The schema on a node without a datastore, where it is another one.
+    fn schema_without_datastore(&self) -> Option<Arc<Schema>> {
+        None
+    }
+
     /// Makes an instance of a validated row. Called off the request path; an unchanged row keeps its instance.
     fn instantiate(&self, instance: Instance, env: &PluginEnv) -> Result<Arc<dyn Plugin>, PluginError>;
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use kong_plugin::testing::TestNode;
+use kong_schema::Operation;
 use serde_json::{Value, json};
 
 fn names(kinds: &[std::sync::Arc<dyn kong_plugin::PluginKind>]) -> Vec<String> {
@@ -235,5 +236,40 @@ fn pages_say_of_exactly_these_that_they_are_not_built() {
         let page = std::fs::read_to_string(docs.join(format!("{name}.md"))).unwrap_or_default();
         let says_so = page.contains("**The behaviour of this plugin is not built yet.**");
         assert_eq!(says_so, unbuilt.contains(&name), "docs/plugins/{name}.md");
+    }
+}
+
+#[test]
+fn what_needs_a_datastore_is_refused_without_one() {
+    let rows = [
+        (
+            "rate-limiting",
+            json!({"minute": 1, "policy": "cluster"}),
+            json!({"config": {"policy": "expected one of: local, redis"}}),
+        ),
+        (
+            "response-ratelimiting",
+            json!({"limits": {"v": {"minute": 1}}, "policy": "cluster"}),
+            json!({"config": {"policy": "expected one of: local, redis"}}),
+        ),
+        (
+            "acme",
+            json!({"account_email": "a@b.test", "storage": "kong"}),
+            json!({"@entity": ["\"kong\" storage can't be used with dbless mode"]}),
+        ),
+    ];
+    let kinds = kong_plugins::bundled();
+    for (plugin, config, errors) in rows {
+        let kind = kinds.iter().find(|kind| kind.descriptor().name == plugin).unwrap();
+        let body = json!({ "config": config });
+        let body = body.as_object().unwrap();
+        for (schema, expected) in [
+            (kind.descriptor().schema.clone(), Ok(())),
+            (kind.schema_without_datastore().unwrap(), Err(errors)),
+        ] {
+            let row = schema.process(Operation::Insert, body, None, 0.0).unwrap();
+            let outcome = schema.validate(&row, Operation::Insert, body).map_err(Value::Object);
+            assert_eq!(outcome, expected, "{plugin}");
+        }
     }
 }

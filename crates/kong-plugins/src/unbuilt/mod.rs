@@ -65,6 +65,12 @@ impl PluginKind for Unbuilt {
         &self.descriptor
     }
 
+    fn schema_without_datastore(&self) -> Option<Arc<Schema>> {
+        let mut schema = (*self.descriptor.schema).clone();
+        rules::without_datastore(&mut schema)?;
+        Some(Arc::new(schema))
+    }
+
     fn instantiate(&self, instance: Instance, _env: &PluginEnv) -> Result<Arc<dyn Plugin>, PluginError> {
         let name = &self.descriptor.name;
         tracing::warn!(

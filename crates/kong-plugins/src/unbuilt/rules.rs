@@ -7,6 +7,7 @@ use kong_schema::{CheckError, Custom, EntityCheck, FieldDef, Object, Record, Sch
 use serde_json::{Value, json};
 
 use super::lua_syntax;
+use crate::traffic::rate_limiting::config::forbid_cluster_policy;
 
 /// `Some`: the document had every field that was named.
 type Fits = Option<()>;
@@ -117,6 +118,21 @@ pub(super) fn post_function(schema: &mut Schema) -> Fits {
 
 pub(super) fn syslog(schema: &mut Schema) -> Fits {
     custom_fields(schema)
+}
+
+/// Makes the schema that of a node without a datastore; `None` if it is the same.
+pub(super) fn without_datastore(schema: &mut Schema) -> Option<()> {
+    match schema.name.as_str() {
+        "response-ratelimiting" => forbid_cluster_policy(schema),
+        "acme" => custom_check(&mut schema.entity_checks, "storage", |plugin| {
+            let storage = plugin.get("config").and_then(|config| config.get("storage"));
+            match storage.and_then(Value::as_str) {
+                Some("kong") => Err(CheckError::entity("\"kong\" storage can't be used with dbless mode")),
+                _ => Ok(()),
+            }
+        }),
+        _ => None,
+    }
 }
 
 /// Prefixes of the keys of acme's storage, which a namespace may not imitate.

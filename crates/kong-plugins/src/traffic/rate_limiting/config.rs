@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kong_schema::check::when;
-use kong_schema::{Choice, EntityCheck, FieldDef, Kind, Object, Record, Shorthand, check};
+use kong_schema::{Choice, EntityCheck, FieldDef, Kind, Object, Record, Schema, Shorthand, Validator, check};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -151,6 +151,18 @@ pub fn checks() -> Vec<EntityCheck> {
             .required(),
         when("config.limit_by").eq("path").then("config.path").required(),
     ]
+}
+
+/// Leaves the policy `cluster` out: it counts in the datastore. `None` if the schema has no policies.
+pub(crate) fn forbid_cluster_policy(schema: &mut Schema) -> Option<()> {
+    let policy = schema.def_mut("config.policy")?;
+    policy.validators.iter_mut().find_map(|validator| match validator {
+        Validator::OneOf(choices) => {
+            choices.retain(|choice| choice != "cluster");
+            Some(())
+        }
+        _ => None,
+    })
 }
 
 /// A longer window may not have a smaller limit.

@@ -88,6 +88,12 @@ impl PluginDefinition for RateLimiting {
         ))
     }
 
+    fn schema_without_datastore() -> Option<Arc<Schema>> {
+        let mut schema = (*Self::schema()).clone();
+        config::forbid_cluster_policy(&mut schema)?;
+        Some(schema.into())
+    }
+
     fn entities() -> Vec<Arc<Schema>> {
         vec![kong_model::credentials::RatelimitingMetric::schema()]
     }
