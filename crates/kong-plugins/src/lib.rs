@@ -44,6 +44,7 @@ pub fn built() -> Vec<Arc<dyn PluginKind>> {
         kind::<log::FileLog>(),
         kind::<auth::HmacAuth>(),
         kind::<security::IpRestriction>(),
+        kind::<auth::Jwt>(),
         kind::<auth::KeyAuth>(),
         kind::<observe::Prometheus>(),
         kind::<traffic::ProxyCache>(),
