@@ -131,6 +131,8 @@ pub(crate) fn upstream_headers(
     value.extend_from_slice(exchange.node.server_token.as_bytes());
     headers.append("Via", &value);
 
+    let mut address = Inline::new();
+    push_address(&mut address, exchange.client.ip);
     value.clear();
     match received.get("x-forwarded-for") {
         Some(client) => {
@@ -138,7 +140,7 @@ pub(crate) fn upstream_headers(
             value.extend_from_slice(b", ");
             push_address(&mut value, exchange.client.peer.ip());
         }
-        None => push_address(&mut value, exchange.client.ip),
+        None => value.extend_from_slice(&address),
     }
     headers.append("X-Forwarded-For", &value);
     let mut append = |name: &str, value: &[u8]| {
@@ -162,9 +164,7 @@ pub(crate) fn upstream_headers(
         "X-Forwarded-Prefix",
         forwarding.prefix.as_deref().or(stripped_prefix).unwrap_or_default(),
     );
-    value.clear();
-    push_address(&mut value, exchange.client.ip);
-    append("X-Real-IP", &value);
+    append("X-Real-IP", &address);
     if sends_id {
         append("X-Kong-Request-Id", &exchange.id);
     }
