@@ -240,7 +240,7 @@ impl Jwt {
             let mut pairs = cookies
                 .flat_map(|line| line.split(';'))
                 .filter_map(|pair| pair.trim().split_once('='));
-            if let Some((_, value)) = pairs.find(|(cookie, _)| cookie == name) {
+            if let Some((_, value)) = pairs.find(|(cookie, _)| cookie.eq_ignore_ascii_case(name)) {
                 add(value);
             }
         }
