@@ -17,7 +17,6 @@ const NO_WASM: &str = "WebAssembly filters are not built yet";
 const NO_MANAGER: &str = "the Manager UI is not built yet; the listener is accepted and not opened";
 const NO_POSTGRES: &str = "the Postgres store is not built yet";
 const NO_CASSANDRA: &str = "the Cassandra store is not built yet";
-const NO_DNS: &str = "names are resolved by the operating system for now";
 const NO_NGINX: &str = "tunes nginx, which is absent here";
 const NO_TRACING: &str = "tracing spans are not built yet";
 const NO_UPSTREAM_CLIENT_CERTIFICATE: &str = "sending a client certificate to upstreams is not built yet";
@@ -341,26 +340,27 @@ const CACHE: &[Property] = &[
 ];
 
 const DNS: &[Property] = &[
-    p("dns_resolver", List, "", "Name servers, `<ip>[:<port>]`; unset: those of the system.").not_yet(NO_DNS),
-    p("dns_hostsfile", Text, "/etc/hosts", "File of static names.").not_yet(NO_DNS),
+    p("dns_resolver", List, "", "Name servers, `<ip>[:<port>]`; unset: those of the system."),
+    p("dns_hostsfile", Text, "/etc/hosts", "File of static names."),
     p("dns_order", List, "LAST, SRV, A, CNAME", "Record types in the order in which they are tried: LAST, SRV, A, \
-       AAAA, CNAME.").not_yet(NO_DNS),
-    p("dns_valid_ttl", Number, "", "Seconds that an answer is kept, whatever it says itself.").not_yet(NO_DNS),
-    p("dns_stale_ttl", Number, "3600", "Seconds that an expired answer is used while it is refreshed.")
-        .not_yet(NO_DNS),
-    p("dns_cache_size", Number, "10000", "Answers kept per worker.").not_yet(NO_DNS),
-    p("dns_not_found_ttl", Number, "30", "Seconds that an empty answer is kept.").not_yet(NO_DNS),
-    p("dns_error_ttl", Number, "1", "Seconds that a failure is kept.").not_yet(NO_DNS),
-    p("dns_no_sync", Boolean, "off", "Ask once per request instead of once for all that wait.").not_yet(NO_DNS),
-    p("new_dns_client", Boolean, "off", "The second DNS client, with the resolver_* properties.").not_yet(NO_DNS),
-    p("resolver_address", List, "", "Name servers of the second client.").not_yet(NO_DNS),
-    p("resolver_hosts_file", Text, "/etc/hosts", "File of static names.").not_yet(NO_DNS),
-    p("resolver_family", List, "A, SRV", "Record types that are asked for: A, AAAA, SRV.").not_yet(NO_DNS),
-    p("resolver_valid_ttl", Number, "", "Seconds that an answer is kept, whatever it says itself.").not_yet(NO_DNS),
-    p("resolver_error_ttl", Number, "1", "Seconds that failures and empty answers are kept.").not_yet(NO_DNS),
-    p("resolver_stale_ttl", Number, "3600", "Seconds that an expired answer is used.").not_yet(NO_DNS),
-    p("resolver_lru_cache_size", Number, "10000", "Answers kept per worker.").not_yet(NO_DNS),
-    p("resolver_mem_cache_size", Text, "5m", "Memory for answers.").not_yet(NO_DNS),
+       AAAA, CNAME."),
+    p("dns_valid_ttl", Number, "", "Seconds that an answer is kept, whatever it says itself."),
+    p("dns_stale_ttl", Number, "3600", "Seconds that an expired answer is used while it is refreshed."),
+    p("dns_cache_size", Number, "10000", "Answers kept per worker."),
+    p("dns_not_found_ttl", Number, "30", "Seconds that an empty answer is kept."),
+    p("dns_error_ttl", Number, "1", "Seconds that a failure is kept."),
+    p("dns_no_sync", Boolean, "off", "Ask once per request instead of once for all that wait.")
+        .no_effect("one question at a time serves all that wait for a name"),
+    p("new_dns_client", Boolean, "off", "The second DNS client, with the resolver_* properties."),
+    p("resolver_address", List, "", "Name servers of the second client."),
+    p("resolver_hosts_file", Text, "/etc/hosts", "File of static names."),
+    p("resolver_family", List, "A, SRV", "Record types that are asked for: A, AAAA, SRV."),
+    p("resolver_valid_ttl", Number, "", "Seconds that an answer is kept, whatever it says itself."),
+    p("resolver_error_ttl", Number, "1", "Seconds that failures and empty answers are kept."),
+    p("resolver_stale_ttl", Number, "3600", "Seconds that an expired answer is used."),
+    p("resolver_lru_cache_size", Number, "10000", "Answers kept per worker."),
+    p("resolver_mem_cache_size", Text, "5m", "Memory for answers.")
+        .no_effect("answers are counted, not measured"),
 ];
 
 const EXTENSIONS: &[Property] = &[

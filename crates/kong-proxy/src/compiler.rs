@@ -48,6 +48,8 @@ pub struct Compiler {
     plugins: PlanTable,
     certificates: CertificateTable,
     balancers: Arc<Balancers>,
+    /// Names of upstreams that have a client certificate.
+    upstreams_with_identity: BTreeSet<String>,
     env: PluginEnv,
     flavor: Flavor,
     snapshot: Snapshot,
@@ -63,6 +65,7 @@ impl Compiler {
             plugins: PlanTable::new(kinds),
             certificates: CertificateTable::default(),
             balancers: Arc::default(),
+            upstreams_with_identity: BTreeSet::new(),
             env,
             flavor,
             snapshot: Snapshot {
@@ -187,10 +190,7 @@ impl Compiler {
         }
         match service {
             Some(service) => {
-                let tls = self.certificates.client_tls(&service);
-                self.snapshot
-                    .services
-                    .insert(id, Arc::new(ServiceEntry::new(service.clone(), tls)));
+                self.snapshot.services.insert(id, self.service_entry(&service));
                 self.services.insert(id, service);
             }
             None => {
@@ -201,11 +201,57 @@ impl Compiler {
     }
 
     fn apply_balancers(&mut self, changes: Vec<BalancerChange>) {
+        let mut with_other_identity = BTreeSet::new();
         for change in self.balancers.apply(changes) {
             match change {
-                NameChange::Put(name, entry) => self.snapshot.upstreams.insert(name, entry),
-                NameChange::Gone(name) => self.snapshot.upstreams.remove(&name),
+                NameChange::Put(name, entry) => {
+                    let has_identity = entry.active().upstream.client_certificate.is_some();
+                    let had_identity = match has_identity {
+                        true => !self.upstreams_with_identity.insert(name.clone()),
+                        false => self.upstreams_with_identity.remove(&name),
+                    };
+                    if has_identity || had_identity {
+                        with_other_identity.insert(name.clone());
+                    }
+                    self.snapshot.upstreams.insert(name, entry);
+                }
+                NameChange::Gone(name) => {
+                    self.snapshot.upstreams.remove(&name);
+                    if self.upstreams_with_identity.remove(&name) {
+                        with_other_identity.insert(name);
+                    }
+                }
             }
+        }
+        if !with_other_identity.is_empty() {
+            self.renew_services(|service| with_other_identity.contains(&service.host));
+        }
+    }
+
+    /// A service with what is derived from it. Where it has no client certificate, that of its upstream is shown.
+    fn service_entry(&self, service: &Arc<Service>) -> Arc<ServiceEntry> {
+        let inherited = match service.client_certificate {
+            None if self.upstreams_with_identity.contains(&service.host) => {
+                let upstream = self.snapshot.upstreams.get(&service.host);
+                upstream.and_then(|entry| entry.active().upstream.client_certificate)
+            }
+            _ => None,
+        };
+        let tls = match inherited {
+            None => self.certificates.client_tls(service),
+            inherited => self.certificates.client_tls(&Service {
+                client_certificate: inherited,
+                ..(**service).clone()
+            }),
+        };
+        Arc::new(ServiceEntry::new(service.clone(), tls))
+    }
+
+    /// Compiles anew the services for which something that they use has changed.
+    fn renew_services(&mut self, is_concerned: impl Fn(&Service) -> bool) {
+        let concerned: Vec<Arc<Service>> = self.services.values().filter(|s| is_concerned(s)).cloned().collect();
+        for service in concerned {
+            self.snapshot.services.insert(service.id, self.service_entry(&service));
         }
     }
 
@@ -236,14 +282,12 @@ impl Compiler {
     /// Server names, and the TLS of the services that use certificates.
     fn apply_certificates(&mut self) {
         self.snapshot.server_names = self.certificates.server_names();
-        for (id, service) in &self.services {
-            if service.client_certificate.is_some() || service.ca_certificates.is_some() {
-                let tls = self.certificates.client_tls(service);
-                self.snapshot
-                    .services
-                    .insert(*id, Arc::new(ServiceEntry::new(service.clone(), tls)));
-            }
-        }
+        let with_identity = self.upstreams_with_identity.clone();
+        self.renew_services(|service| {
+            service.client_certificate.is_some()
+                || service.ca_certificates.is_some()
+                || with_identity.contains(&service.host)
+        });
     }
 
     fn change_route(&mut self, change: RowChange, route_changes: &mut RouteChanges) {
