@@ -17,10 +17,6 @@ mod vault;
 
 use std::process::ExitCode;
 
-/// Requests allocate a few kilobytes at once (their future and their state), which glibc serves slowly.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 use clap::Parser as _;
 use cli::{Cli, Command};
 
