@@ -60,12 +60,19 @@ impl Verdict {
     }
 }
 
+/// How long another run may keep the port of the recordings.
+const WAIT_FOR_PORT: Duration = Duration::from_secs(60);
+
 /// The port of the echo upstream, one for all cases of this process: 29900 as in the files if it is free.
 pub fn echo_port() -> anyhow::Result<u16> {
     static ECHO: OnceLock<Result<u16, String>> = OnceLock::new();
     let start = || {
-        if let Ok(echo) = Echo::start(29_900) {
-            return Ok(echo.port());
+        // Consistent hashing depends on the port itself, so another run that has it is waited for a while.
+        for _ in 0..WAIT_FOR_PORT.as_secs() {
+            if let Ok(echo) = Echo::start(29_900) {
+                return Ok(echo.port());
+            }
+            std::thread::sleep(Duration::from_secs(1));
         }
         // Five digits again: some recorded lengths depend on it. The claim is kept until the process ends.
         let block = crate::PortBlock::claim().map_err(|e| e.to_string())?;
