@@ -32,7 +32,7 @@ pub(crate) async fn run(exchange: &mut Exchange, settings: &ProxySettings) {
         Flow::Continue | Flow::Answered(Action::Continue) => {}
         Flow::Failed => replace(exchange, settings, Producer::Gateway, 500),
         Flow::Answered(Action::Respond(response)) => {
-            let (head, body) = with_asker(exchange, |asker| local::render(response, asker, settings));
+            let (head, body) = local::render(response, &Asker::of(exchange), settings);
             put(exchange, head, body);
         }
         Flow::Answered(Action::Answer(head, body)) => put(exchange, *head, body),
@@ -52,9 +52,7 @@ async fn read(mut body: Body) -> Result<Body, String> {
 }
 
 fn replace(exchange: &mut Exchange, settings: &ProxySettings, producer: Producer, status: u16) {
-    let (head, body) = with_asker(exchange, |asker| {
-        local::document(producer, status, None, asker, settings)
-    });
+    let (head, body) = local::document(producer, status, None, &Asker::of(exchange), settings);
     exchange.source = Source::Error;
     put(exchange, head, body);
 }
@@ -62,12 +60,4 @@ fn replace(exchange: &mut Exchange, settings: &ProxySettings, producer: Producer
 fn put(exchange: &mut Exchange, head: ResponseHead, body: Body) {
     exchange.response = Some(head);
     exchange.response_body = body;
-}
-
-fn with_asker<T>(exchange: &Exchange, f: impl FnOnce(&Asker<'_>) -> T) -> T {
-    let id = exchange.id;
-    f(&Asker::new(
-        Some(&exchange.head),
-        std::str::from_utf8(&id).unwrap_or_default(),
-    ))
 }

@@ -198,16 +198,12 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
             _ => (source, *head, body),
         },
         Outcome::Local(source, response) => {
-            let id = exchange.id;
-            let asker = Asker::new(Some(&exchange.head), std::str::from_utf8(&id).unwrap_or_default());
-            let (head, body) = local::render(response, &asker, &settings);
+            let (head, body) = local::render(response, &Asker::of(exchange), &settings);
             (source, head, body)
         }
         Outcome::Core(status) => {
             upstream_status = matches!(status, 502 | 504).then_some(status);
-            let id = exchange.id;
-            let asker = Asker::new(Some(&exchange.head), std::str::from_utf8(&id).unwrap_or_default());
-            let (head, body) = local::document(Producer::Core, status, None, &asker, &settings);
+            let (head, body) = local::document(Producer::Core, status, None, &Asker::of(exchange), &settings);
             (Source::Error, head, body)
         }
     };
@@ -246,7 +242,7 @@ async fn respond(worker: Rc<Worker>, mut flight: InFlight, outcome: Outcome) -> 
 }
 
 /// The head to send. Only the log phase still wants the headers afterwards; the access log makes do with the status.
-fn sent_head(exchange: &mut Exchange) -> ResponseHead {
+pub(crate) fn sent_head(exchange: &mut Exchange) -> ResponseHead {
     let is_wanted = pipeline::has_phase(exchange, Phases::LOG) || pipeline::has_phase(exchange, Phases::BODY_FILTER);
     if is_wanted {
         return exchange.response.clone().unwrap_or_else(|| ResponseHead::new(500));
@@ -258,7 +254,8 @@ fn sent_head(exchange: &mut Exchange) -> ResponseHead {
         .unwrap_or_else(|| ResponseHead::new(status))
 }
 
-fn finish(flight: InFlight, head: ResponseHead, body: Body) -> Response {
+/// The response of a request whose log phase runs once it was sent.
+pub(crate) fn finish(flight: InFlight, head: ResponseHead, body: Body) -> Response {
     let mut response = Response::new(head, body);
     response.on_finish = Some(Box::new(flight));
     response

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use kong_message::{Body, HeaderBlock, RequestHead, ResponseHead, Version};
-use kong_plugin::{LocalBody, LocalResponse};
+use kong_message::{Body, HeaderBlock, ResponseHead, Version};
+use kong_plugin::{Exchange, LocalBody, LocalResponse};
 use serde_json::Value;
 
 use crate::error_page::{self, Format, Producer};
@@ -12,22 +12,23 @@ use crate::settings::ProxySettings;
 
 /// The part of a request that decides about the format of an answer.
 pub(crate) struct Asker<'a> {
-    headers: Option<&'a HeaderBlock>,
+    headers: &'a HeaderBlock,
     version: Version,
     request_id: &'a str,
 }
 
 impl<'a> Asker<'a> {
-    pub(crate) fn new(head: Option<&'a RequestHead>, request_id: &'a str) -> Self {
+    /// Of this request, with the edits of plugins.
+    pub(crate) fn of(exchange: &'a Exchange) -> Self {
         Asker {
-            headers: head.map(|head| &head.headers),
-            version: head.map_or(Version::Http11, |h| h.version),
-            request_id,
+            headers: &exchange.head.headers,
+            version: exchange.head.version,
+            request_id: exchange.request_id(),
         }
     }
 
     fn content_type(&self) -> Option<&str> {
-        self.headers?.get_str("content-type")
+        self.headers.get_str("content-type")
     }
 
     fn is_http2_grpc(&self) -> bool {
@@ -39,8 +40,7 @@ impl<'a> Asker<'a> {
     }
 
     fn accept(&self) -> Option<Cow<'_, str>> {
-        let headers = self.headers?;
-        let mut lines = headers.get_all("accept");
+        let mut lines = self.headers.get_all("accept");
         let first = String::from_utf8_lossy(lines.next()?);
         let rest: Vec<Cow<'_, str>> = lines.map(String::from_utf8_lossy).collect();
         Some(if rest.is_empty() {

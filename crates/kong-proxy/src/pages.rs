@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use kong_http::{ErrorPages, nginx_page};
-use kong_message::{Body, ConnInfo, HeaderBlock, Method, Request, RequestHead, Response, SendReport, Target, Version};
+use kong_message::{Body, ConnInfo, HeaderBlock, Method, Request, RequestHead, Response, Target, Version};
 use kong_plugin::{Source, pipeline};
 
 use crate::error_page::Producer;
 use crate::local::{self, Asker};
-use crate::response_head;
 use crate::worker::Worker;
+use crate::{gateway, response_head};
 
 /// See the module.
 pub struct Pages {
@@ -49,23 +49,14 @@ impl ErrorPages for Pages {
                 let page = nginx_page(status);
                 (page.head, page.body)
             }
-            _ => {
-                let id = exchange.id;
-                let asker = Asker::new(head, std::str::from_utf8(&id).unwrap_or_default());
-                local::document(Producer::Core, status, None, &asker, &settings)
-            }
+            _ => local::document(Producer::Core, status, None, &Asker::of(exchange), &settings),
         };
         exchange.source = Source::Error;
         exchange.response = Some(head);
         pipeline::collect_global(exchange);
         response_head::finish(exchange, &settings, false);
-        let head = exchange
-            .response
-            .clone()
-            .unwrap_or_else(|| kong_message::ResponseHead::new(status));
-        let mut response = Response::new(head, body);
-        response.on_finish = Some(Box::new(move |report: SendReport| flight.finish(report)));
-        response
+        let head = gateway::sent_head(exchange);
+        gateway::finish(flight, head, body)
     }
 }
 
