@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use kong_admin::{AdminRequest, AdminResponse, DeclarativeConfig, Input};
@@ -119,12 +118,9 @@ impl Documents {
 
     /// Replaces the configuration; on an error everything stays as it is.
     async fn apply(&self, document: Object, text: &str) -> Result<Shown, Refusal> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |elapsed| elapsed.as_secs_f64());
         let context = LoadContext {
             registry: &self.registry,
-            now,
+            now: kong_datastore::unix_now(),
             ws: self.store.default_workspace(),
         };
         let loaded = declarative::load(document, context).map_err(Refusal::Document)?;

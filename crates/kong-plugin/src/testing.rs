@@ -19,11 +19,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use kong_cache::{CacheOptions, EntityCache};
-use kong_datastore::{Batch, Datastore, MemoryStore, RowOp};
+use kong_datastore::{Batch, Datastore, MemoryStore, RowOp, unix_now};
 use kong_message::{Body, BodyError, ConnInfo, HeaderBlock, Method, RequestHead, ResponseHead, Target, Version};
 use kong_model::{PluginSchema, Registry, RegistryBuilder, Route, RouterFlavor, Service};
 use kong_schema::{Object, Operation};
@@ -221,7 +221,7 @@ impl TestNode {
             .clone();
         let input = object(body);
         let mut row = schema
-            .process(Operation::Insert, &input, None, now())
+            .process(Operation::Insert, &input, None, unix_now())
             .unwrap_or_else(|errors| panic!("{entity}: {}", Value::Object(errors)));
         if let Err(errors) = schema.validate(&row, Operation::Insert, &input) {
             panic!("{entity}: {}", Value::Object(errors));
@@ -249,7 +249,7 @@ impl TestNode {
         let schema = &self.kind(plugin).descriptor().schema;
         let input = object(json!({ "config": config }));
         let entity = schema
-            .process(Operation::Insert, &input, None, now())
+            .process(Operation::Insert, &input, None, unix_now())
             .map_err(Value::Object)?;
         schema
             .validate(&entity, Operation::Insert, &input)
@@ -669,11 +669,4 @@ fn object(value: Value) -> Object {
         Value::Object(object) => object,
         other => panic!("not an object: {other}"),
     }
-}
-
-fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
 }

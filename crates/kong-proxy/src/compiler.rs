@@ -1,7 +1,7 @@
 //! Turns row changes into snapshots, off the request path and in proportion to what changed.
 //!
-//! The compiler keeps the rows that the snapshot is made of (services, routes, plugins). Consumers and credentials are
-//! not among them: there may be millions, and they are loaded on demand through the entity cache.
+//! The compiler keeps the rows that the snapshot is made of ([`COMPILED_ENTITIES`]). Consumers and credentials are not
+//! among them: there may be millions, and they are loaded on demand through the entity cache.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -51,7 +51,6 @@ pub struct Compiler {
     /// Names of upstreams that have a client certificate.
     upstreams_with_identity: BTreeSet<String>,
     env: PluginEnv,
-    flavor: Flavor,
     snapshot: Snapshot,
 }
 
@@ -67,9 +66,7 @@ impl Compiler {
             balancers: Arc::default(),
             upstreams_with_identity: BTreeSet::new(),
             env,
-            flavor,
             snapshot: Snapshot {
-                version: 0,
                 router: Router::empty(flavor),
                 services: Default::default(),
                 upstreams: Default::default(),
@@ -146,7 +143,6 @@ impl Compiler {
             |service| routes_of_service.get(&service).into_iter().flatten().copied().collect(),
         );
         self.plugins.notify_configured(&self.env);
-        self.snapshot.version += 1;
         self.snapshot.clone()
     }
 
@@ -390,11 +386,6 @@ impl Compiler {
                 );
             }
         }
-    }
-
-    /// Flavor the router was made with.
-    pub fn flavor(&self) -> Flavor {
-        self.flavor
     }
 }
 

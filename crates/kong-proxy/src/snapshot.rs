@@ -16,8 +16,6 @@ use crate::upstream_names::UpstreamNames;
 /// A compiled configuration.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// Counts publications; 0: nothing was loaded yet.
-    pub version: u64,
     pub(crate) router: Router<Arc<RouteEntry>>,
     pub(crate) services: ShardMap<Arc<ServiceEntry>>,
     pub(crate) upstreams: UpstreamNames,
