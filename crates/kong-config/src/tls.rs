@@ -106,7 +106,11 @@ pub(crate) fn on_one_line(text: &str) -> String {
 }
 
 impl Tls {
-    /// The certificates that listeners of a family present: the configured ones, else generated ones under the prefix.
+    /// The certificates that listeners of a family present, the preferred one first: the configured ones, else generated
+    /// ones under the prefix.
+    ///
+    /// # Errors
+    /// When there are none yet and they cannot be written.
     pub fn certificates(&self, prefix: &Prefix, family: Family) -> Result<Vec<CertificatePair>, CertificateError> {
         let configured = match family {
             Family::Proxy => &self.proxy,
@@ -117,8 +121,9 @@ impl Tls {
         if !configured.is_empty() {
             return Ok(configured.clone());
         }
-        let generated = certificates::ensure(&prefix.path, family)?;
-        Ok(generated
+        // ECDSA first: cheaper for everyone who can use it.
+        let [rsa, ecdsa] = certificates::ensure(&prefix.path, family)?;
+        Ok([ecdsa, rsa]
             .map(|files| CertificatePair {
                 certificate: PemSource::File(files.certificate),
                 key: PemSource::File(files.key),

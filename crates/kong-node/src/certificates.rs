@@ -1,16 +1,13 @@
 //! The certificates that listeners serve.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use kong_config::certificates::{Family, ensure};
-use kong_config::{CertificatePair, PemSource};
+use kong_config::certificates::Family;
+use kong_config::{CertificatePair, Config, PemSource};
 use kong_proxy::Snapshot;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::NodeError;
 
@@ -22,49 +19,22 @@ pub(crate) struct DefaultCertificates {
 
 impl DefaultCertificates {
     /// The configured certificates, or the self-signed ones under the prefix.
-    pub(crate) fn load(configured: &[CertificatePair], prefix: &Path, family: Family) -> Result<Arc<Self>, NodeError> {
-        let mut keys = Vec::new();
-        for pair in configured {
-            let text = |source: &PemSource| {
-                source.read().map_err(|e| NodeError::Pem {
-                    path: format!("{source:?}"),
-                    reason: e.to_string(),
-                })
-            };
-            keys.push(certified(
-                &text(&pair.certificate)?,
-                &text(&pair.key)?,
-                "a configured certificate",
-            )?);
-        }
-        if configured.is_empty() {
-            // ECDSA first: cheaper for everyone who can use it.
-            for files in ensure(prefix, family)?.into_iter().rev() {
-                let path = files.certificate.display().to_string();
-                let text = |path: &Path| {
-                    std::fs::read_to_string(path).map_err(|e| NodeError::Pem {
-                        path: path.display().to_string(),
-                        reason: e.to_string(),
-                    })
-                };
-                keys.push(certified(&text(&files.certificate)?, &text(&files.key)?, &path)?);
-            }
-        }
+    pub(crate) fn load(config: &Config, family: Family) -> Result<Arc<Self>, NodeError> {
+        let pairs = config.tls.certificates(&config.prefix, family)?;
+        let keys = pairs.iter().map(certified).collect::<Result<_, _>>()?;
         Ok(Arc::new(DefaultCertificates { keys }))
     }
 }
 
-fn certified(certificate: &str, key: &str, path: &str) -> Result<Arc<CertifiedKey>, NodeError> {
-    let bad = |reason: String| NodeError::Pem {
-        path: path.to_owned(),
+fn certified(pair: &CertificatePair) -> Result<Arc<CertifiedKey>, NodeError> {
+    let bad = |source: &PemSource, reason: String| NodeError::Pem {
+        path: format!("{source:?}"),
         reason,
     };
-    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad(error.to_string()))?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| bad(error.to_string()))?;
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider)?))
+    let text = |source: &PemSource| source.read().map_err(|error| bad(source, error.to_string()));
+    kong_proxy::certified_key(&text(&pair.certificate)?, &text(&pair.key)?)
+        .map(Arc::new)
+        .map_err(|reason| bad(&pair.certificate, reason))
 }
 
 /// The certificates of the configuration by server name, before the defaults.

@@ -61,19 +61,14 @@ impl Node {
         let proxy_ports = listeners::proxy(&config.listeners.proxy, worker_count)?;
         let admin_ports = listeners::control(&config.listeners.admin)?;
         let status_ports = listeners::control(&config.listeners.status)?;
-        let prefix = &config.prefix.path;
-        let defaults = |is_needed: bool, configured: &[_], family| match is_needed {
-            true => DefaultCertificates::load(configured, prefix, family).map(Some),
+        let defaults = |is_needed: bool, family| match is_needed {
+            true => DefaultCertificates::load(&config, family).map(Some),
             false => Ok(None),
         };
         let is_tls = |port: &listeners::ControlPort| port.is_tls;
-        let proxy_defaults = defaults(
-            proxy_ports.iter().any(|port| port.is_tls),
-            &config.tls.proxy,
-            Family::Proxy,
-        )?;
-        let admin_defaults = defaults(admin_ports.iter().any(is_tls), &config.tls.admin, Family::Admin)?;
-        let status_defaults = defaults(status_ports.iter().any(is_tls), &config.tls.status, Family::Status)?;
+        let proxy_defaults = defaults(proxy_ports.iter().any(|port| port.is_tls), Family::Proxy)?;
+        let admin_defaults = defaults(admin_ports.iter().any(is_tls), Family::Admin)?;
+        let status_defaults = defaults(status_ports.iter().any(is_tls), Family::Status)?;
         let admin_tls = admin_defaults.map(|defaults| server_tls(defaults)).transpose()?;
         let status_tls = status_defaults.map(|defaults| server_tls(defaults)).transpose()?;
         let access_log = access_log(&config)?;

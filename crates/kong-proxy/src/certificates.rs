@@ -59,7 +59,7 @@ impl CertificateTable {
         ];
         for (cert, key) in pairs {
             let (Some(cert), Some(key)) = (cert, key) else { continue };
-            match certified(cert, key) {
+            match certified_key(cert, key) {
                 Ok(key) => keys.push(Arc::new(key)),
                 Err(reason) => tracing::error!("certificate {id} cannot be used: {reason}"),
             }
@@ -198,7 +198,11 @@ fn pem_pair(certificate: &str, key: &str) -> Result<PemPair, String> {
     Ok((chain, key))
 }
 
-fn certified(certificate: &str, key: &str) -> Result<CertifiedKey, String> {
+/// The key to serve for a certificate (chain) and its private key, both PEM text.
+///
+/// # Errors
+/// When either is not PEM, or they do not belong together.
+pub fn certified_key(certificate: &str, key: &str) -> Result<CertifiedKey, String> {
     let (chain, key) = pem_pair(certificate, key)?;
     let provider: CryptoProvider = rustls::crypto::aws_lc_rs::default_provider();
     CertifiedKey::from_der(chain, key, &provider).map_err(|error| error.to_string())

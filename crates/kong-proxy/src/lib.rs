@@ -35,6 +35,7 @@ mod worker;
 
 pub use access_log::AccessLog;
 pub use balancers::{ActiveUpstream, Balancers, SetHealthError, UpstreamEntry};
+pub use certificates::certified_key;
 pub use checks::{Checks, Judgement, Probe, ProbeProtocol};
 pub use compiler::{COMPILED_ENTITIES, Compiler, RowChange};
 pub use dns::{Dns, DnsSettings};
