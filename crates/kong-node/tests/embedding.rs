@@ -13,7 +13,7 @@ use kong_config::{Config, LoadOptions};
 use kong_node::Node;
 use kong_plugin::context::{Access, BodyFilter, HeaderFilter, Log, Response};
 use kong_plugin::{Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::Record;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tower_service::Service;
@@ -75,10 +75,6 @@ impl PluginDefinition for Trouble {
     type Config = Self;
     type State = ();
 
-    fn schema() -> Arc<Schema> {
-        schema("trouble", Self::record())
-    }
-
     fn new(config: Self, _: Instance, _: &Arc<()>, _: &PluginEnv) -> Result<Self, PluginError> {
         Ok(config)
     }
@@ -107,24 +103,9 @@ impl PluginDefinition for Whole {
     type Config = Self;
     type State = ();
 
-    fn schema() -> Arc<Schema> {
-        schema("whole", Self::record())
-    }
-
     fn new(config: Self, _: Instance, _: &Arc<()>, _: &PluginEnv) -> Result<Self, PluginError> {
         Ok(config)
     }
-}
-
-fn schema(name: &str, config: Record) -> Arc<Schema> {
-    Arc::new(plugin_schema(
-        name,
-        config,
-        PluginScopes::ALL,
-        HTTP_PROTOCOLS,
-        HTTP_PROTOCOLS,
-        vec![],
-    ))
 }
 
 struct Fixture {

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use kong_schema::Schema;
+use kong_schema::{AsRecord, EntityCheck, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -23,13 +23,34 @@ pub trait PluginDefinition: Plugin + Sized {
     /// Whether [`PluginDefinition::configure`] is of interest.
     const OBSERVES_INSTANCES: bool = false;
 
-    /// Validated configuration.
-    type Config: DeserializeOwned;
+    /// Scopes that an instance may be bound to.
+    const SCOPES: PluginScopes = PluginScopes::ALL;
+    /// Protocols that an instance may list.
+    const PROTOCOLS: &'static [&'static str] = HTTP_PROTOCOLS;
+    /// Protocols that an instance lists by default.
+    const DEFAULT_PROTOCOLS: &'static [&'static str] = HTTP_PROTOCOLS;
+
+    /// Validated configuration; its record is the `config` of the schema.
+    type Config: DeserializeOwned + AsRecord;
     /// State shared by all instances, which survives configuration changes.
     type State: Default + Send + Sync + 'static;
 
-    /// Sub-schema of `plugins` (`kong_schema::plugin_schema`).
-    fn schema() -> Arc<Schema>;
+    /// Rules across fields, which name them from the plugin's root (`config.allow`).
+    fn checks() -> Vec<EntityCheck> {
+        Vec::new()
+    }
+
+    /// Sub-schema of `plugins`, made of the items above.
+    fn schema() -> Arc<Schema> {
+        Arc::new(plugin_schema(
+            Self::NAME,
+            Self::Config::record(),
+            Self::SCOPES,
+            Self::PROTOCOLS,
+            Self::DEFAULT_PROTOCOLS,
+            Self::checks(),
+        ))
+    }
 
     /// The schema on a node without a datastore, where it is another one.
     fn schema_without_datastore() -> Option<Arc<Schema>> {

@@ -11,7 +11,7 @@ use kong_plugin::{
     Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Preread, Step,
     StreamLog, kind,
 };
-use kong_schema::{ALL_PROTOCOLS, AsRecord, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{ALL_PROTOCOLS, Record};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,22 +30,11 @@ impl PluginDefinition for Checksum {
     const NAME: &'static str = "checksum";
     const PRIORITY: i32 = 5;
     const PHASES: Phases = Phases::RESPONSE;
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
+    const DEFAULT_PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
 
     type Config = ChecksumConfig;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = ChecksumConfig::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            ALL_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: ChecksumConfig, _: Instance, _: &Arc<()>, _: &PluginEnv) -> Result<Self, PluginError> {
         Ok(Checksum {
@@ -105,22 +94,11 @@ impl PluginDefinition for Ports {
     const NAME: &'static str = "ports";
     const PRIORITY: i32 = 6;
     const PHASES: Phases = Phases::PREREAD.with(Phases::STREAM_LOG);
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
+    const DEFAULT_PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
 
     type Config = PortsConfig;
     type State = std::sync::atomic::AtomicUsize;
-
-    fn schema() -> Arc<Schema> {
-        let config = PortsConfig::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            ALL_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: PortsConfig, _: Instance, _: &Arc<Self::State>, _: &PluginEnv) -> Result<Self, PluginError> {
         Ok(Ports { lowest: config.lowest })

@@ -6,7 +6,7 @@ use kong_config::{Config, LoadOptions};
 use kong_node::Node;
 use kong_plugin::context::HeaderFilter;
 use kong_plugin::{Instance, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::Record;
 use serde::Deserialize;
 
 /// Configuration of `greeting`.
@@ -30,18 +30,6 @@ impl PluginDefinition for Greeting {
     const PHASES: Phases = Phases::HEADER_FILTER;
     type Config = Self;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Self::record();
-        Arc::new(plugin_schema(
-            "greeting",
-            config,
-            PluginScopes::ALL,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            vec![],
-        ))
-    }
 
     fn new(config: Self, _: Instance, _: &Arc<()>, _: &PluginEnv) -> Result<Self, PluginError> {
         Ok(config)

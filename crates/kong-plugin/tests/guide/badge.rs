@@ -7,7 +7,7 @@ use kong_plugin::{
     Action, Credential, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError,
     PluginResult, Step,
 };
-use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{Entity, PluginScopes, Record, Schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -55,22 +55,10 @@ impl PluginDefinition for Badge {
     const NAME: &'static str = "badge";
     const PRIORITY: i32 = 1240;
     const PHASES: Phases = Phases::ACCESS;
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::NO_CONSUMER,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn entities() -> Vec<Arc<Schema>> {
         vec![BadgeCredential::schema()]

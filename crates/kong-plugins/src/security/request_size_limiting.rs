@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kong_plugin::context::Access;
 use kong_plugin::{Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, Choice, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{Choice, Record};
 use serde::Deserialize;
 
 /// Configuration of `request-size-limiting`.
@@ -46,19 +46,6 @@ impl PluginDefinition for RequestSizeLimiting {
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let unit = match config.size_unit {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kong_plugin::context::Access;
 use kong_plugin::{Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::Record;
 use serde::Deserialize;
 
 /// Configuration of `redirect`.
@@ -37,19 +37,6 @@ impl PluginDefinition for Redirect {
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let around = config

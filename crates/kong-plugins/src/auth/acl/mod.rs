@@ -10,7 +10,7 @@ use kong_plugin::context::Access;
 use kong_plugin::{
     Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, PluginResult, Step,
 };
-use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Record, Schema, check, plugin_schema};
+use kong_schema::{Entity, EntityCheck, PluginScopes, Record, Schema, check};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -43,23 +43,14 @@ impl PluginDefinition for Acl {
     const NAME: &'static str = "acl";
     const PRIORITY: i32 = 950;
     const PHASES: Phases = Phases::ACCESS;
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
 
-    fn schema() -> Arc<Schema> {
+    fn checks() -> Vec<EntityCheck> {
         let lists = ["config.allow", "config.deny"];
-        let checks = vec![check::only_one_of(&lists), check::at_least_one_of(&lists)];
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::NO_CONSUMER,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            checks,
-        )
-        .into()
+        vec![check::only_one_of(&lists), check::at_least_one_of(&lists)]
     }
 
     fn entities() -> Vec<Arc<Schema>> {

@@ -14,7 +14,7 @@ use kong_plugin::context::Access;
 use kong_plugin::{
     Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, PluginResult, Step,
 };
-use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{Entity, PluginScopes, Record, Schema};
 use serde::Deserialize;
 
 use self::signature::{Signature, algorithm};
@@ -85,22 +85,10 @@ impl PluginDefinition for HmacAuth {
     const NAME: &'static str = "hmac-auth";
     const PRIORITY: i32 = 1030;
     const PHASES: Phases = Phases::ACCESS;
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let scopes = PluginScopes::NO_CONSUMER;
-        plugin_schema(
-            Self::NAME,
-            Config::record(),
-            scopes,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn entities() -> Vec<Arc<Schema>> {
         vec![HmacauthCredential::schema()]

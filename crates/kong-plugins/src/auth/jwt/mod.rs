@@ -12,7 +12,7 @@ use kong_plugin::{
     Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, PluginResult, Step,
     arguments,
 };
-use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Record, Schema, check, plugin_schema};
+use kong_schema::{Entity, EntityCheck, PluginScopes, Record, Schema, check};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -99,27 +99,18 @@ impl PluginDefinition for Jwt {
     const NAME: &'static str = "jwt";
     const PRIORITY: i32 = 1450;
     const PHASES: Phases = Phases::ACCESS;
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
 
-    fn schema() -> Arc<Schema> {
-        let checks = vec![
+    fn checks() -> Vec<EntityCheck> {
+        vec![
             check::when("config.maximum_expiration")
                 .gt(0.0)
                 .then("config.claims_to_verify")
                 .contains("exp"),
-        ];
-        let scopes = PluginScopes::NO_CONSUMER;
-        plugin_schema(
-            Self::NAME,
-            Config::record(),
-            scopes,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            checks,
-        )
-        .into()
+        ]
     }
 
     fn entities() -> Vec<Arc<Schema>> {

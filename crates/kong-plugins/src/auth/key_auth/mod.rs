@@ -14,7 +14,7 @@ use kong_plugin::context::Access;
 use kong_plugin::{
     Action, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, PluginResult, Step,
 };
-use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
+use kong_schema::{Entity, PluginScopes, Schema};
 use serde::Deserialize;
 
 use self::config::{Config, KeyauthCredential};
@@ -50,21 +50,10 @@ impl PluginDefinition for KeyAuth {
     const NAME: &'static str = "key-auth";
     const PRIORITY: i32 = 1250;
     const PHASES: Phases = Phases::ACCESS;
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let scopes = PluginScopes::NO_CONSUMER;
-        Arc::new(plugin_schema(
-            Self::NAME,
-            Config::record(),
-            scopes,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        ))
-    }
 
     fn entities() -> Vec<Arc<Schema>> {
         vec![KeyauthCredential::schema()]

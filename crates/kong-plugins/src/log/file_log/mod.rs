@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kong_plugin::context::Log;
 use kong_plugin::{Instance, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, StreamLog, serializer};
-use kong_schema::{ALL_PROTOCOLS, AsRecord, HTTP_PROTOCOLS, Object, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{ALL_PROTOCOLS, Object, Record};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -52,21 +52,10 @@ impl PluginDefinition for FileLog {
     const NAME: &'static str = "file-log";
     const PRIORITY: i32 = 9;
     const PHASES: Phases = Phases::LOG.with(Phases::STREAM_LOG);
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
 
     type Config = Config;
     type State = Writer;
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        Arc::new(plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        ))
-    }
 
     fn new(config: Config, instance: Instance, writer: &Arc<Writer>, _env: &PluginEnv) -> Result<Self, PluginError> {
         if config.custom_fields_by_lua.is_some_and(|fields| !fields.is_empty()) {

@@ -15,7 +15,7 @@ use kong_plugin::{
     AdminHandler, AdminRequest, AdminResponse, AdminRoute, Exchange, Instance, Phases, Plugin, PluginDefinition,
     PluginEnv, PluginError, Source, Surface,
 };
-use kong_schema::{ALL_PROTOCOLS, AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{ALL_PROTOCOLS, Record};
 use serde::Deserialize;
 
 use self::exposition::Exposition;
@@ -67,22 +67,10 @@ impl PluginDefinition for Prometheus {
     const PRIORITY: i32 = 13;
     const PHASES: Phases = Phases::LOG;
     const OBSERVES_INSTANCES: bool = true;
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
 
     type Config = Config;
     type State = State;
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: Config, _instance: Instance, state: &Arc<State>, _env: &PluginEnv) -> Result<Self, PluginError> {
         Ok(Prometheus {

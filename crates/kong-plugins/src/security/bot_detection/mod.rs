@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 use ahash::RandomState;
 use kong_plugin::context::Access;
 use kong_plugin::{Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{PluginScopes, Record};
 use pcre2::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 
@@ -69,15 +69,10 @@ impl PluginDefinition for BotDetection {
     const NAME: &'static str = "bot-detection";
     const PRIORITY: i32 = 2500;
     const PHASES: Phases = Phases::ACCESS;
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        let scopes = PluginScopes::NO_CONSUMER;
-        plugin_schema(Self::NAME, config, scopes, HTTP_PROTOCOLS, HTTP_PROTOCOLS, Vec::new()).into()
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let all = |list: Option<Vec<String>>| -> Result<Vec<Regex>, PluginError> {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use kong_message::HeaderBlock;
 use kong_plugin::context::{Access, HeaderFilter};
 use kong_plugin::{Exchange, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{PluginScopes, Record};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -64,15 +64,10 @@ impl PluginDefinition for Cors {
     const NAME: &'static str = "cors";
     const PRIORITY: i32 = 2000;
     const PHASES: Phases = Phases::ACCESS.with(Phases::HEADER_FILTER);
+    const SCOPES: PluginScopes = PluginScopes::NO_CONSUMER;
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        let scopes = PluginScopes::NO_CONSUMER;
-        plugin_schema(Self::NAME, config, scopes, HTTP_PROTOCOLS, HTTP_PROTOCOLS, Vec::new()).into()
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let join = |list: Option<Vec<String>>| {

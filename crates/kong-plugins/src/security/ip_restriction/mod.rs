@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kong_plugin::context::Access;
 use kong_plugin::{Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Preread, Step};
-use kong_schema::{ALL_PROTOCOLS, AsRecord, PluginScopes, Record, Schema, check, plugin_schema};
+use kong_schema::{ALL_PROTOCOLS, EntityCheck, Record, check};
 use serde::Deserialize;
 
 use self::ranges::Ranges;
@@ -43,22 +43,14 @@ impl PluginDefinition for IpRestriction {
     const NAME: &'static str = "ip-restriction";
     const PRIORITY: i32 = 990;
     const PHASES: Phases = Phases::ACCESS.with(Phases::PREREAD);
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
+    const DEFAULT_PROTOCOLS: &'static [&'static str] = &["http", "https", "tcp", "tls", "grpc", "grpcs"];
 
     type Config = Config;
     type State = ();
 
-    fn schema() -> Arc<Schema> {
-        let checks = vec![check::at_least_one_of(&["config.allow", "config.deny"])];
-        let default = ["http", "https", "tcp", "tls", "grpc", "grpcs"];
-        plugin_schema(
-            Self::NAME,
-            Config::record(),
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            &default,
-            checks,
-        )
-        .into()
+    fn checks() -> Vec<EntityCheck> {
+        vec![check::at_least_one_of(&["config.allow", "config.deny"])]
     }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kong_plugin::context::{Access, HeaderFilter};
 use kong_plugin::{Exchange, Instance, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::Record;
 use serde::Deserialize;
 
 use self::generator::Generator;
@@ -44,18 +44,6 @@ impl PluginDefinition for CorrelationId {
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        Arc::new(plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        ))
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let name = config.header_name.unwrap_or_else(|| "Kong-Request-ID".to_owned());

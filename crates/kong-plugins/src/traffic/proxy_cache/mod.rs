@@ -16,7 +16,7 @@ use kong_plugin::{
     Action, AdminRoute, Exchange, Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError,
     PluginResult, Source, Step,
 };
-use kong_schema::{ALL_PROTOCOLS, AsRecord, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
+use kong_schema::{ALL_PROTOCOLS, EntityCheck};
 
 use self::config::Config;
 use self::directives::{Directives, MediaType};
@@ -63,21 +63,13 @@ impl PluginDefinition for ProxyCache {
     const PRIORITY: i32 = 100;
     const PHASES: Phases = Phases::ACCESS.with(Phases::HEADER_FILTER).with(Phases::BODY_FILTER);
     const OBSERVES_INSTANCES: bool = true;
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
 
     type Config = Config;
     type State = Store;
 
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            config::checks(),
-        )
-        .into()
+    fn checks() -> Vec<EntityCheck> {
+        config::checks()
     }
 
     fn new(config: Config, _instance: Instance, store: &Arc<Store>, _env: &PluginEnv) -> Result<Self, PluginError> {

@@ -14,7 +14,7 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 use kong_plugin::context::Access;
 use kong_plugin::{Instance, LocalResponse, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, Entity, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
+use kong_schema::{Entity, EntityCheck, Schema};
 use smallvec::SmallVec;
 use uuid::Uuid;
 
@@ -76,16 +76,8 @@ impl PluginDefinition for RateLimiting {
     type Config = Config;
     type State = Counters;
 
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        Arc::new(plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            config::checks(),
-        ))
+    fn checks() -> Vec<EntityCheck> {
+        config::checks()
     }
 
     fn schema_without_datastore() -> Option<Arc<Schema>> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kong_plugin::context::Access;
 use kong_plugin::{Action, Instance, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, PluginResult, Step};
-use kong_schema::{ALL_PROTOCOLS, AsRecord, HTTP_PROTOCOLS, PluginScopes, Schema, plugin_schema};
+use kong_schema::ALL_PROTOCOLS;
 
 use self::config::Config;
 use self::evaluate::Environment;
@@ -55,22 +55,10 @@ impl PluginDefinition for RequestTransformer {
     const NAME: &'static str = "request-transformer";
     const PRIORITY: i32 = 801;
     const PHASES: Phases = Phases::ACCESS;
+    const PROTOCOLS: &'static [&'static str] = ALL_PROTOCOLS;
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            ALL_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let uri = config.replace.uri.as_deref().map(Template::parse).transpose();

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use kong_message::HeaderBlock;
 use kong_plugin::context::{BodyFilter, HeaderFilter};
 use kong_plugin::{Instance, Phases, Plugin, PluginDefinition, PluginEnv, PluginError, Step};
-use kong_schema::{AsRecord, Choice, HTTP_PROTOCOLS, PluginScopes, Record, Schema, plugin_schema};
+use kong_schema::{Choice, Record};
 use serde::Deserialize;
 
 use self::json::JsonRules;
@@ -100,19 +100,6 @@ impl PluginDefinition for ResponseTransformer {
 
     type Config = Config;
     type State = ();
-
-    fn schema() -> Arc<Schema> {
-        let config = Config::record();
-        plugin_schema(
-            Self::NAME,
-            config,
-            PluginScopes::ALL,
-            HTTP_PROTOCOLS,
-            HTTP_PROTOCOLS,
-            Vec::new(),
-        )
-        .into()
-    }
 
     fn new(config: Config, _instance: Instance, _state: &Arc<()>, _env: &PluginEnv) -> Result<Self, PluginError> {
         let trimmed = |entries: &[String]| {
